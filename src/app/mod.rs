@@ -1,0 +1,1 @@
+//! Floor 7: the wiring: one request from facts to reply.

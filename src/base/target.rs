@@ -1,0 +1,1 @@
+//! The received request target and every reading a server might make of it.

@@ -1,0 +1,21 @@
+//! Sidegate, an authenticating reverse proxy: OAuth 2.0 and OpenID Connect in front of an
+//! unmodified web app.
+//!
+//! The crate is a house of nine floors, declared here from the ground up; a floor uses the floors
+//! below it and never one above (`tests/architecture.rs` holds that). Floors 0 to 3 are *pure*: no
+//! async, no sockets, no clock, no chance, no logging. Everything that must be right for security
+//! is decided there. Floors 4 to 8 are the *rim*: they do things.
+//!
+
+pub mod app; // 7: the wiring: one request from facts to reply
+pub mod base; // 0: words that everything speaks
+pub mod cli; // 8: one file per command
+pub mod config; // 7: the YAML as written, and the settings as built
+pub mod demo;
+pub mod gate; // 3: the decision
+pub mod oidc; // 1: the protocol as words
+pub mod provider; // 5: the conversation with the authorization server
+pub mod proxy; // 5: the one way to the upstream
+pub mod server; // 6: listeners, workers and connections; it does not know that this is an auth proxy
+pub mod session; // 2: an authenticated user's standing with us
+pub mod transport; // 4: sockets and TLS, without HTTP semantics of ours // 8: the embedded provider and the sample app

@@ -1,0 +1,78 @@
+//! What a verified answer of the provider said about a person.
+
+use serde::{Deserialize, Serialize};
+
+/// Who somebody is. The key is issuer plus subject (OpenID Connect Core section 5.7); everything
+/// else is an attribute, may be absent, and may change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The issuer that vouches for the subject, exactly as configured.
+    #[serde(rename = "i")]
+    pub issuer: String,
+    /// The issuer's stable name for the person.
+    #[serde(rename = "s")]
+    pub subject: String,
+    /// The e-mail address, where one was told.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<Email>,
+    /// The groups, unqualified, in the provider's order.
+    #[serde(rename = "g", default)]
+    pub groups: Groups,
+    /// The short name a person is known by; for display only.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    pub preferred_username: Option<String>,
+    /// The full name; for display only.
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// An e-mail address and whether the provider says that it verified it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Email {
+    /// The address as the provider wrote it.
+    #[serde(rename = "a")]
+    pub address: String,
+    /// Whether it may be used in a rule.
+    #[serde(rename = "v")]
+    pub verification: Verification,
+}
+
+/// Whether the provider vouches for an e-mail address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verification {
+    /// `email_verified` was the boolean `true`, or the configuration says the provider verifies.
+    #[serde(rename = "y")]
+    Verified,
+    /// Anything else.
+    #[serde(rename = "n")]
+    Unverified,
+}
+
+/// A person's groups, or the knowledge that the provider did not tell all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Groups {
+    /// All of them.
+    #[serde(rename = "c")]
+    Complete(Vec<String>),
+    /// The provider left them out (`_claim_names`, OpenID Connect Core section 5.6.2): a rule that
+    /// asks for a group is not met.
+    #[serde(rename = "o")]
+    Overage,
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self::Complete(Vec::new())
+    }
+}
+
+impl Groups {
+    /// The groups that are known; none in an overage.
+    #[must_use]
+    pub fn known(&self) -> &[String] {
+        match self {
+            Self::Complete(groups) => groups,
+            Self::Overage => &[],
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Floor 5: the conversation with the authorization server.

@@ -1,0 +1,20 @@
+//! What a request brought to say who is asking, opened and judged for authenticity, not yet for
+//! what follows from it.
+
+use std::sync::Arc;
+
+use super::Session;
+use super::lifetime::Freshness;
+
+/// The result of resolving what a request presented. The gate decides on this alone.
+#[derive(Debug, Clone)]
+pub enum Evidence {
+    /// Nothing was presented, or nothing was asked for.
+    None,
+    /// A live session.
+    Session(Arc<Session>, Freshness),
+    /// A session that is authentic but over. It admits to nothing.
+    Expired(Arc<Session>),
+    /// Something was presented that does not open. It admits to nothing.
+    Unusable,
+}

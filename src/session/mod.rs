@@ -1,0 +1,83 @@
+//! Floor 2: an authenticated user's standing with us, and the cookies that carry it. Pure.
+
+pub mod evidence;
+pub mod lifetime;
+
+use std::time::Duration;
+
+use crate::base::clock::UnixTime;
+use crate::base::secret::Secret;
+use crate::oidc::claims::Identity;
+
+/// A session: who, since when, until when. Its id survives re-sealing and renewal.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// The stable id.
+    pub id: SessionId,
+    /// Who it is.
+    pub identity: Identity,
+    /// The `id` of the provider in the configuration that vouched for the identity.
+    pub provider: String,
+    /// The provider's own session id (`sid`, OpenID Connect Front-Channel Logout section 3).
+    pub provider_sid: Option<String>,
+    /// When the person last proved who they are, as far as the provider said.
+    pub auth_time: Option<UnixTime>,
+    /// When the session began. The absolute limit counts from here, through every renewal.
+    pub started_at: UnixTime,
+    /// When it was last seen, as of the last sealing.
+    pub seen_at: UnixTime,
+    /// When it ends for want of use.
+    pub idle_expires_at: UnixTime,
+    /// When it ends in any case.
+    pub absolute_expires_at: UnixTime,
+    /// The raw ID token, kept only where the provider needs it as `id_token_hint`.
+    pub raw_id_token: Option<Secret>,
+}
+
+/// 128 random bits that name a session, as 22 characters of base64url.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SessionId(String);
+
+impl SessionId {
+    /// The id of these 16 unguessable bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        use base64::Engine as _;
+        Self(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// How long sessions live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// A session that is not used for this long ends.
+    pub idle: Duration,
+    /// A session ends after this long in any case.
+    pub absolute: Duration,
+}
+
+/// How the session's cookies look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CookieSettings {
+    /// The operator's part of the name, by default `sidegate`.
+    pub name: String,
+    /// `SameSite`.
+    pub same_site: SameSite,
+    /// `Domain`, to share the session over the hosts below it; by default the host alone.
+    pub domain: Option<String>,
+}
+
+/// The `SameSite` attribute (RFC 6265bis section 5.6.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SameSite {
+    /// Sent along on top-level navigations from other sites.
+    Lax,
+    /// Never sent along from other sites.
+    Strict,
+}

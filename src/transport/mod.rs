@@ -1,0 +1,1 @@
+//! Floor 4: sockets and TLS, without HTTP semantics of ours.
