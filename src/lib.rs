@@ -5,17 +5,39 @@
 //! below it and never one above (`tests/architecture.rs` holds that). Floors 0 to 3 are *pure*: no
 //! async, no sockets, no clock, no chance, no logging. Everything that must be right for security
 //! is decided there. Floors 4 to 8 are the *rim*: they do things.
-//!
 
-pub mod app; // 7: the wiring: one request from facts to reply
-pub mod base; // 0: words that everything speaks
-pub mod cli; // 8: one file per command
-pub mod config; // 7: the YAML as written, and the settings as built
+// 0: words that everything speaks
+pub mod base;
+
+// 1: the protocol as words
+pub mod oidc;
+
+// 2: an authenticated user's standing with us
+pub mod session;
+
+// 3: the decision
+pub mod gate;
+
+// 4: sockets and TLS, without HTTP semantics of ours
+pub mod transport;
+
+// 5: the conversation with the authorization server
+pub mod provider;
+
+// 5: the one way to the upstream
+pub mod proxy;
+
+// 6: listeners, workers and connections; it does not know that this is an auth proxy
+pub mod server;
+
+// 7: the YAML as written, and the settings as built
+pub mod config;
+
+// 7: the wiring: one request from facts to reply
+pub mod app;
+
+// 8: one file per command
+pub mod cli;
+
+// 8: the embedded provider and the sample app
 pub mod demo;
-pub mod gate; // 3: the decision
-pub mod oidc; // 1: the protocol as words
-pub mod provider; // 5: the conversation with the authorization server
-pub mod proxy; // 5: the one way to the upstream
-pub mod server; // 6: listeners, workers and connections; it does not know that this is an auth proxy
-pub mod session; // 2: an authenticated user's standing with us
-pub mod transport; // 4: sockets and TLS, without HTTP semantics of ours // 8: the embedded provider and the sample app

@@ -1,1 +1,3 @@
+//! Sidegate, an authenticating reverse proxy: the process.
+
 fn main() {}

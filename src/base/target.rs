@@ -1,1 +1,0 @@
-//! The received request target and every reading a server might make of it.
