@@ -1,9 +1,32 @@
 //! Floor 2: an authenticated user's standing with us, and the cookies that carry it. Pure.
+//!
+//! A request's head becomes a [`presented::Presented`], still sealed; [`presented::Presented::open`]
+//! makes [`evidence::Evidence`] of it, the only thing the gate looks at. On the way out,
+//! [`cookie::SessionCookie`] writes and clears the session, [`pending::LoginCookies`] keeps logins in
+//! flight, one cookie each, and [`state`] holds what travels through the provider and back. All names
+//! and attributes come from one [`names::CookieNames`].
+//!
+//! Nothing here believes a `Max-Age`, a count or a name that a request brought: what does not open
+//! under our keys, for this purpose, name, client and host, is nothing.
 
+pub mod cookie;
 pub mod evidence;
 pub mod lifetime;
+pub mod names;
+mod payload;
+pub mod pending;
+pub mod presented;
+pub mod state;
+
+#[cfg(test)]
+mod tests;
+
+pub use payload::PayloadError;
 
 use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::base::clock::UnixTime;
 use crate::base::secret::Secret;
@@ -42,8 +65,14 @@ impl SessionId {
     /// The id of these 16 unguessable bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        use base64::Engine as _;
-        Self(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+        Self(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// The id of this text, where it is the text of one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes: [u8; 16] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+        Some(Self::from_bytes(bytes))
     }
 
     /// The text.
