@@ -1,1 +1,240 @@
-//! Floor 3: the decision. Pure.
+//! Floor 3: the decision. Pure and total: no clock, no chance, no sockets, no logging, no failure.
+//!
+//! [`Gate::route`] says which rules a request falls under and so what evidence is worth looking at;
+//! [`Gate::decide`] turns facts and evidence into a [`Decision`]. A decision says *what* should
+//! happen, never how it looks in HTTP: status codes, `Location` and cookies are written in `app/`.
+//! The only way to the upstream is a [`Permit`], and the only place that makes one is here.
+
+pub mod access;
+pub mod client_address;
+pub mod decision;
+pub mod endpoint;
+pub mod facts;
+pub mod path_pattern;
+pub mod routes;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use self::access::{Access, Verdict};
+use self::decision::{Decision, Denial, Permit, Upkeep};
+use self::endpoint::Endpoint;
+use self::facts::{Asker, Facts, Upgrade};
+use self::routes::{Matched, Need, Route, Routes};
+use crate::base::origin::{Origin, PublicUrl};
+use crate::base::return_to::ReturnTo;
+use crate::session::Session;
+use crate::session::evidence::Evidence;
+use crate::session::lifetime::Freshness;
+
+/// The rules of one generation, ready to decide.
+#[derive(Debug)]
+pub struct Gate {
+    public_url: PublicUrl,
+    prefix: String,
+    callbacks: Vec<Callback>,
+    routes: Routes,
+}
+
+/// Where a provider sends people back to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Callback {
+    /// The path below the public URL; starts with `/`.
+    pub path: String,
+    /// The provider's id.
+    pub provider: String,
+}
+
+impl Gate {
+    /// A gate for `public_url` whose own endpoints live under `prefix` (starting with `/`), below
+    /// the public URL's path, and whose providers send people back to `callbacks`.
+    #[must_use]
+    pub fn new(
+        public_url: PublicUrl,
+        prefix: &str,
+        mut callbacks: Vec<Callback>,
+        routes: Vec<Route>,
+    ) -> Self {
+        let base = public_url.path();
+        let prefix = format!("{base}{prefix}");
+        for callback in &mut callbacks {
+            callback.path.insert_str(0, base);
+        }
+        let routes = Routes::new(public_url.origin().host().clone(), routes);
+        Self {
+            public_url,
+            prefix,
+            callbacks,
+            routes,
+        }
+    }
+
+    /// The route a decision named.
+    #[must_use]
+    pub fn named_route(&self, index: usize) -> Option<&Route> {
+        self.routes.at(index)
+    }
+
+    /// Which endpoint or routes the request falls under.
+    #[must_use]
+    pub fn route(&self, facts: &Facts) -> Matched {
+        let path = facts.target().path();
+        let below = path.strip_prefix(self.prefix.as_str());
+        let below = below.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        let callback = self.callbacks.iter().find(|callback| callback.path == path);
+        match (callback, below) {
+            (None, None) => self.routes.find(facts),
+            _ if !self.routes.knows_host(facts.host()) => Matched::Refused(Denial::UnknownHost),
+            (Some(callback), _) => Endpoint::callback(&callback.provider, facts.method()),
+            (None, Some(rest)) => Endpoint::find(rest, facts.method()),
+        }
+    }
+
+    /// What evidence the matched rules ask for.
+    #[must_use]
+    pub fn need(&self, matched: &Matched) -> Need {
+        self.routes.need(matched)
+    }
+
+    /// What should happen to the request.
+    ///
+    /// Every route that some reading of the target falls under is asked; the first that refuses
+    /// answers for all.
+    #[must_use]
+    pub fn decide(&self, matched: Matched, facts: Facts, evidence: &Evidence) -> Decision {
+        let indices = match matched {
+            Matched::Endpoint(endpoint) => return Decision::Serve(endpoint, facts),
+            Matched::Refused(denial) => return Decision::Deny(denial),
+            Matched::Routes(indices) => indices,
+        };
+        let mut identified = Identified::Anonymous;
+        for index in indices.iter() {
+            let Some(route) = self.routes.at(index) else {
+                return Decision::Deny(Denial::NoRoute);
+            };
+            match self.judge(route, &facts, evidence) {
+                Judgement::Pass(one) => identified = identified.and(one),
+                Judgement::Refuse(denial) => return Decision::Deny(denial),
+                Judgement::Ask => return self.ask(&facts),
+            }
+        }
+        let Some(route) = self.routes.at(indices.first()) else {
+            return Decision::Deny(Denial::NoRoute);
+        };
+        let (session, upkeep) = match (identified, evidence) {
+            (Identified::BySession, Evidence::Session(session, Freshness::Reseal)) => {
+                (Some(Arc::clone(session)), Upkeep::Reseal)
+            }
+            (Identified::BySession, Evidence::Session(session, Freshness::Fresh)) => {
+                (Some(Arc::clone(session)), Upkeep::None)
+            }
+            _ => (None, Upkeep::None),
+        };
+        Decision::Forward(
+            Permit::new(facts, indices.first(), route.upstream, session),
+            upkeep,
+        )
+    }
+
+    fn judge(&self, route: &Route, facts: &Facts, evidence: &Evidence) -> Judgement {
+        let session = match evidence {
+            Evidence::Session(session, _) => Some(session),
+            Evidence::None | Evidence::Expired(_) | Evidence::Unusable => None,
+        };
+        let identified = match (&route.access, session) {
+            (Access::Public, _) | (Access::Optional, None) => Identified::Anonymous,
+            (Access::Optional, Some(_)) => Identified::BySession,
+            (Access::SignedIn | Access::When(_), None) => return Judgement::Ask,
+            (Access::SignedIn, Some(_)) => Identified::BySession,
+            (Access::When(condition), Some(session)) => {
+                match condition.judge(&session.provider, &session.identity) {
+                    Verdict::Met => Identified::BySession,
+                    Verdict::NotMet(missing) => {
+                        return Judgement::Refuse(Denial::NotAdmitted(
+                            Arc::clone(session),
+                            missing,
+                        ));
+                    }
+                }
+            }
+        };
+        // A browser sends the cookie with a WebSocket handshake of any page: only the origin tells
+        // whose page it was (RFC 6455 section 10.2).
+        let foreign = facts.upgrade() == Upgrade::WebSocket
+            && identified == Identified::BySession
+            && !self.websocket_origin_is_ours(route, facts.origin());
+        if foreign {
+            Judgement::Refuse(Denial::ForeignWebSocket)
+        } else {
+            Judgement::Pass(identified)
+        }
+    }
+
+    fn websocket_origin_is_ours(&self, route: &Route, origin: Option<&str>) -> bool {
+        let Some(Ok(origin)) = origin.map(Origin::parse) else {
+            return false;
+        };
+        origin == *self.public_url.origin() || route.websocket_origins.contains(&origin)
+    }
+
+    /// Only a person in front of a page can be sent to sign in.
+    fn ask(&self, facts: &Facts) -> Decision {
+        match facts.asker() {
+            Asker::Navigation => {
+                let return_to = ReturnTo::of_target(facts.target())
+                    .unwrap_or_else(|| ReturnTo::home(&self.public_url));
+                Decision::Login(return_to)
+            }
+            Asker::Prefetch | Asker::Frame | Asker::ServiceWorker | Asker::Program => {
+                Decision::Deny(Denial::LoginRequired)
+            }
+        }
+    }
+}
+
+/// What one route says.
+enum Judgement {
+    Pass(Identified),
+    Refuse(Denial),
+    Ask,
+}
+
+/// Whether the upstream is told who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Identified {
+    Anonymous,
+    BySession,
+}
+
+impl Identified {
+    fn and(self, other: Self) -> Self {
+        if other == Self::BySession {
+            other
+        } else {
+            self
+        }
+    }
+}
+
+impl Gate {
+    /// Whether a person who returns to `path` would land on an endpoint of ours: no page to go to.
+    #[must_use]
+    pub fn is_own_path(&self, path: &str) -> bool {
+        path.starts_with(self.prefix.as_str())
+            || self
+                .callbacks
+                .iter()
+                .any(|callback| path.starts_with(callback.path.as_str()))
+    }
+}
+
+/// Tells a live session from everything else, for callers that only want to know who is there.
+#[must_use]
+pub fn live_session(evidence: &Evidence) -> Option<&Arc<Session>> {
+    match evidence {
+        Evidence::Session(session, _) => Some(session),
+        Evidence::None | Evidence::Expired(_) | Evidence::Unusable => None,
+    }
+}

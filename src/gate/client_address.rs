@@ -1,0 +1,224 @@
+//! The client's address: the peer's, or what a trusted front proxy says about it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::HeaderMap;
+use ipnet::IpNet;
+
+use crate::base::peer::Peer;
+
+/// The address of the browser or script, as far as it can be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAddress {
+    /// An IP address in canonical form.
+    Ip(IpAddr),
+    /// A peer on a Unix socket that says nothing more.
+    Local,
+}
+
+/// Whose forwarded headers are believed: nobody's, by default.
+#[derive(Debug, Clone, Default)]
+pub struct TrustedProxies {
+    /// The networks that proxies of ours have.
+    pub networks: Vec<IpNet>,
+    /// Whether peers on a Unix listener are proxies of ours.
+    pub unix: UnixPeers,
+    /// The one header family that they write.
+    pub header: ForwardedHeader,
+}
+
+/// What is thought of peers on a Unix socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnixPeers {
+    /// They are believed no more than others.
+    #[default]
+    Untrusted,
+    /// They are front proxies of ours.
+    Trusted,
+}
+
+/// The header family that trusted proxies write; the others are never read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+/// No more than this many entries are looked at, from the right.
+const MOST_ENTRIES: usize = 32;
+
+impl TrustedProxies {
+    /// The client's address: from the peer leftwards through the header, the first address that is
+    /// not a trusted proxy's. Whatever does not parse ends the walk at the last address believed.
+    #[must_use]
+    pub fn client_address(&self, peer: &Peer, headers: &HeaderMap) -> ClientAddress {
+        let mut believed = match peer.address() {
+            Some(address) if self.trusts(address) => ClientAddress::Ip(address),
+            Some(address) => return ClientAddress::Ip(address),
+            None if self.unix == UnixPeers::Trusted => ClientAddress::Local,
+            None => return ClientAddress::Local,
+        };
+        for entry in self.entries(headers).take(MOST_ENTRIES) {
+            let Some(address) = entry else { break };
+            believed = ClientAddress::Ip(address);
+            if !self.trusts(address) {
+                break;
+            }
+        }
+        believed
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.networks
+            .iter()
+            .any(|network| network.contains(&address))
+    }
+
+    /// The entries from right to left; `None` for one that names no address.
+    fn entries<'a>(
+        &self,
+        headers: &'a HeaderMap,
+    ) -> impl Iterator<Item = Option<IpAddr>> + use<'a> {
+        let header = self.header;
+        let name = match header {
+            ForwardedHeader::XForwardedFor => "x-forwarded-for",
+            ForwardedHeader::Forwarded => "forwarded",
+        };
+        let lines: Vec<&[u8]> = headers
+            .get_all(name)
+            .iter()
+            .map(http::HeaderValue::as_bytes)
+            .collect();
+        lines
+            .into_iter()
+            .rev()
+            .flat_map(|line| line.rsplit(|&byte| byte == b','))
+            .map(move |entry| {
+                let text = std::str::from_utf8(entry).ok()?.trim_matches([' ', '\t']);
+                match header {
+                    ForwardedHeader::XForwardedFor => parse_address(text),
+                    ForwardedHeader::Forwarded => parse_forwarded(text),
+                }
+            })
+    }
+}
+
+/// `for=192.0.2.1`, `for="[2001:db8::1]:4711"` among other parameters (RFC 7239 section 4).
+fn parse_forwarded(element: &str) -> Option<IpAddr> {
+    let value = element.split(';').find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("for")
+            .then_some(value.trim())
+    })?;
+    let value = match value.strip_prefix('"') {
+        Some(quoted) => quoted.strip_suffix('"')?,
+        None => value,
+    };
+    parse_address(value)
+}
+
+/// An address, with a port or without, IPv6 in brackets or bare.
+fn parse_address(text: &str) -> Option<IpAddr> {
+    let address = if let Ok(address) = text.parse::<IpAddr>() {
+        address
+    } else if let Ok(socket) = text.parse::<SocketAddr>() {
+        socket.ip()
+    } else {
+        text.strip_prefix('[')?.strip_suffix(']')?.parse().ok()?
+    };
+    Some(address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trusted(header: ForwardedHeader) -> TrustedProxies {
+        let networks = vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+        TrustedProxies {
+            networks,
+            header,
+            ..TrustedProxies::default()
+        }
+    }
+
+    fn seen(proxies: &TrustedProxies, peer: &str, name: &'static str, lines: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(
+                name,
+                http::HeaderValue::from_bytes(line.as_bytes()).unwrap(),
+            );
+        }
+        let peer = Peer::Tcp(SocketAddr::new(peer.parse().unwrap(), 1));
+        match proxies.client_address(&peer, &headers) {
+            ClientAddress::Ip(address) => address.to_string(),
+            ClientAddress::Local => "local".to_owned(),
+        }
+    }
+
+    // K1: by default nobody's forwarded headers are believed.
+    #[test]
+    fn forwarded_addresses_of_an_untrusted_peer_are_not_believed() {
+        let nobody = TrustedProxies::default();
+        assert_eq!(
+            seen(&nobody, "203.0.113.9", "x-forwarded-for", &["1.2.3.4"]),
+            "203.0.113.9"
+        );
+        let some = trusted(ForwardedHeader::XForwardedFor);
+        assert_eq!(
+            seen(&some, "203.0.113.9", "x-forwarded-for", &["1.2.3.4"]),
+            "203.0.113.9"
+        );
+        assert_eq!(
+            seen(&some, "10.1.1.1", "forwarded", &["for=1.2.3.4"]),
+            "10.1.1.1"
+        );
+    }
+
+    // K7: the right-most address that is not a trusted proxy's, whatever stands left of it.
+    #[test]
+    fn the_right_most_untrusted_address_is_the_client() {
+        let xff = trusted(ForwardedHeader::XForwardedFor);
+        let rows: &[(&[&str], &str)] = &[
+            (&["9.9.9.9, 1.2.3.4"], "1.2.3.4"),
+            (&["9.9.9.9", "1.2.3.4, 10.0.0.2"], "1.2.3.4"),
+            (&["1.2.3.4:5678"], "1.2.3.4"),
+            (&["2001:db8::1"], "2001:db8::1"),
+            (&["[2001:db8::1]:80, fd00::1"], "2001:db8::1"),
+            (&["::ffff:1.2.3.4"], "1.2.3.4"),
+            (&["1.2.3.4, unknown"], "10.1.1.1"),
+            (&["1.2.3.4, garbage, 10.0.0.3"], "10.0.0.3"),
+            (&["", ""], "10.1.1.1"),
+            (&[], "10.1.1.1"),
+        ];
+        for (lines, wanted) in rows {
+            assert_eq!(
+                seen(&xff, "10.1.1.1", "x-forwarded-for", lines),
+                *wanted,
+                "{lines:?}"
+            );
+        }
+        let forwarded = trusted(ForwardedHeader::Forwarded);
+        let line = "for=9.9.9.9, For=\"[2001:db8::7]:99\";proto=http;by=x";
+        assert_eq!(
+            seen(&forwarded, "10.1.1.1", "forwarded", &[line]),
+            "2001:db8::7"
+        );
+    }
+
+    // K7: a thousand entries cost no more than the first few.
+    #[test]
+    fn a_thousand_entries_are_bounded() {
+        let line = vec!["10.0.0.1"; 1000].join(",");
+        let xff = trusted(ForwardedHeader::XForwardedFor);
+        assert_eq!(
+            seen(&xff, "10.1.1.1", "x-forwarded-for", &[&line]),
+            "10.0.0.1"
+        );
+    }
+}

@@ -1,0 +1,117 @@
+//! What the gate says: a [`Decision`], and the [`Permit`] that opens the way to the upstream.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use super::access::Missing;
+use super::client_address::ClientAddress;
+use super::endpoint::Endpoint;
+use super::facts::{Facts, Upgrade};
+use crate::base::return_to::ReturnTo;
+use crate::session::Session;
+
+/// What should happen to a request.
+#[derive(Debug)]
+pub enum Decision {
+    /// It may go on to the upstream.
+    Forward(Permit, Upkeep),
+    /// The person should sign in and come back to this page.
+    Login(ReturnTo),
+    /// It is for one of our own endpoints.
+    Serve(Endpoint, Facts),
+    /// It may not go on.
+    Deny(Denial),
+}
+
+/// What the answer should do for the session besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upkeep {
+    /// Nothing.
+    None,
+    /// Carry the session's cookie, sealed anew.
+    Reseal,
+}
+
+/// Why a request may not go on. Data, not an error: nothing is broken.
+#[derive(Debug, Clone)]
+pub enum Denial {
+    /// Nobody is signed in, and whoever asks cannot be sent to sign in.
+    LoginRequired,
+    /// Somebody is signed in, but the route's condition is not met.
+    NotAdmitted(Arc<Session>, Missing),
+    /// No route matches.
+    NoRoute,
+    /// The host is not one that any route serves.
+    UnknownHost,
+    /// The readings of the target lead to different upstreams.
+    ManyUpstreams,
+    /// The endpoint exists, but not for this method.
+    MethodNotAllowed(&'static str),
+    /// A WebSocket handshake with our cookie from a page of another origin.
+    ForeignWebSocket,
+}
+
+/// The right to go on to the upstream, with the very head that was judged.
+///
+/// It has no public constructor: [`super::Gate::decide`] alone makes it, so that what is forwarded
+/// was permitted, and what was permitted is what is forwarded.
+#[derive(Debug)]
+pub struct Permit {
+    facts: Facts,
+    route: usize,
+    upstream: usize,
+    session: Option<Arc<Session>>,
+}
+
+impl Permit {
+    pub(super) fn new(
+        facts: Facts,
+        route: usize,
+        upstream: usize,
+        session: Option<Arc<Session>>,
+    ) -> Self {
+        Self {
+            facts,
+            route,
+            upstream,
+            session,
+        }
+    }
+
+    /// The route that admitted the request, as an index for `Gate::named_route`.
+    #[must_use]
+    pub fn route(&self) -> usize {
+        self.route
+    }
+
+    /// The upstream to go to, as an index into the generation's upstreams.
+    #[must_use]
+    pub fn upstream(&self) -> usize {
+        self.upstream
+    }
+
+    /// Whom the upstream should be told; nobody on a public route.
+    #[must_use]
+    pub fn session(&self) -> Option<&Arc<Session>> {
+        self.session.as_ref()
+    }
+
+    /// The client's address by the trusted-proxy rule.
+    #[must_use]
+    pub fn client_address(&self) -> &ClientAddress {
+        self.facts.client_address()
+    }
+
+    /// Whether the request asks to switch to the WebSocket protocol.
+    #[must_use]
+    pub fn upgrade(&self) -> Upgrade {
+        self.facts.upgrade()
+    }
+
+    /// Spends the permit: the head, exactly as it was received and judged.
+    #[must_use]
+    pub fn into_head(self) -> Parts {
+        self.facts.into_head()
+    }
+}

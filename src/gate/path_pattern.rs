@@ -1,0 +1,219 @@
+//! The path of a route: exact, `/x/*` for one segment, `/x/**` for the rest and `/x` itself.
+
+/// A compiled path pattern. It sees paths only, never a query, and always the whole path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathPattern {
+    segments: Vec<Segment>,
+    tail: Tail,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    Literal(Box<[u8]>),
+    /// `*`: one segment that is not empty.
+    Any,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tail {
+    /// The path ends here.
+    End,
+    /// `**`: whatever follows, and nothing.
+    Rest,
+}
+
+/// Why a text is not a path pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PathPatternError {
+    /// It must start with a slash.
+    #[error("a path starts with `/`")]
+    NoSlash,
+    /// `**` is the last segment or nowhere.
+    #[error("`**` may stand only at the end, as a segment of its own: `/x/**`")]
+    InnerRest,
+    /// A `*` beside other characters of a segment.
+    #[error("`*` stands for one whole segment: `/x/*/y`")]
+    PartialSegment,
+    /// A character or segment that a server might read in two ways.
+    #[error(
+        "a path in a rule holds no `%`, `\\`, `;`, `?`, `#`, `//`, `.` or `..` segments: write the path as the app means it"
+    )]
+    Ambiguous,
+}
+
+impl PathPattern {
+    /// Parses a pattern as it stands in the configuration.
+    ///
+    /// # Errors
+    /// [`PathPatternError`].
+    pub fn parse(text: &str) -> Result<Self, PathPatternError> {
+        let path = text.strip_prefix('/').ok_or(PathPatternError::NoSlash)?;
+        let (path, tail) = match path.strip_suffix("**") {
+            None => (path, Tail::End),
+            Some("") => ("", Tail::Rest),
+            Some(before) => (
+                before
+                    .strip_suffix('/')
+                    .ok_or(PathPatternError::InnerRest)?,
+                Tail::Rest,
+            ),
+        };
+        if path.is_empty() && tail == Tail::Rest {
+            return Ok(Self {
+                segments: Vec::new(),
+                tail,
+            });
+        }
+        let count = path.split('/').count();
+        let segments = path
+            .split('/')
+            .enumerate()
+            .map(|(index, segment)| {
+                Segment::parse(segment, index + 1 == count && tail == Tail::End)
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { segments, tail })
+    }
+
+    /// Whether `path`, which starts with `/`, matches as a whole.
+    #[must_use]
+    pub fn matches(&self, path: &[u8]) -> bool {
+        let Some(mut rest) = path.strip_prefix(b"/").map(Some) else {
+            return false;
+        };
+        for segment in &self.segments {
+            let Some(path) = rest else { return false };
+            let (first, after) = match path.iter().position(|&byte| byte == b'/') {
+                Some(at) => (path.get(..at).unwrap_or(path), path.get(at + 1..)),
+                None => (path, None),
+            };
+            let fits = match segment {
+                Segment::Literal(literal) => **literal == *first,
+                Segment::Any => !first.is_empty(),
+            };
+            if !fits {
+                return false;
+            }
+            rest = after;
+        }
+        rest.is_none() || self.tail == Tail::Rest
+    }
+
+    /// Whether it stands for one path only at its end, not for all below.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.tail == Tail::End
+    }
+
+    /// Whether it is exact and ends with a slash.
+    #[must_use]
+    pub fn ends_with_slash(&self) -> bool {
+        self.is_exact() && self.segments.last() == Some(&Segment::Literal(Box::default()))
+    }
+
+    /// The same pattern with every letter in lower case.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        let segments = self
+            .segments
+            .iter()
+            .map(|segment| match segment {
+                Segment::Any => Segment::Any,
+                Segment::Literal(bytes) => Segment::Literal(
+                    String::from_utf8_lossy(bytes)
+                        .to_lowercase()
+                        .into_bytes()
+                        .into(),
+                ),
+            })
+            .collect();
+        Self {
+            segments,
+            tail: self.tail,
+        }
+    }
+}
+
+impl Segment {
+    fn parse(text: &str, last: bool) -> Result<Self, PathPatternError> {
+        match text {
+            "*" => Ok(Self::Any),
+            "**" => Err(PathPatternError::InnerRest),
+            _ if text.contains('*') => Err(PathPatternError::PartialSegment),
+            "" if !last => Err(PathPatternError::Ambiguous),
+            "." | ".." => Err(PathPatternError::Ambiguous),
+            _ if text.contains(['%', '\\', ';', '?', '#']) || text.contains(char::is_control) => {
+                Err(PathPatternError::Ambiguous)
+            }
+            _ => Ok(Self::Literal(text.as_bytes().into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_anchored_at_both_ends() {
+        let rows: &[(&str, &[&str], &[&str])] = &[
+            (
+                "/healthz",
+                &["/healthz"],
+                &[
+                    "/healthz/",
+                    "/healthz/x",
+                    "/xhealthz",
+                    "/healthzx",
+                    "/",
+                    "healthz",
+                ],
+            ),
+            (
+                "/api/*/status",
+                &["/api/a/status"],
+                &[
+                    "/api//status",
+                    "/api/a/b/status",
+                    "/x/api/a/status",
+                    "/api/a/status\n",
+                    "/api/a/status/",
+                ],
+            ),
+            (
+                "/admin/**",
+                &["/admin", "/admin/", "/admin/x/y"],
+                &["/administrator", "/x/admin", "/"],
+            ),
+            ("/**", &["/", "/x", "/x/y"], &["", "x"]),
+            ("/", &["/"], &["/x", "//"]),
+            ("/x/", &["/x/"], &["/x", "/x/y"]),
+            ("/*", &["/x"], &["/", "/x/"]),
+        ];
+        for (pattern, yes, no) in rows {
+            let compiled = PathPattern::parse(pattern).unwrap();
+            for path in *yes {
+                assert!(
+                    compiled.matches(path.as_bytes()),
+                    "{pattern} should match {path}"
+                );
+            }
+            for path in *no {
+                assert!(
+                    !compiled.matches(path.as_bytes()),
+                    "{pattern} should not match {path}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_reads_in_two_ways_is_refused() {
+        for bad in [
+            "x", "", "/a/**/b", "/a**", "/a*", "/a//b", "/../a", "/a/.", "/%61", "/a;b", "/a?b",
+            "/a#b", "/a\\b",
+        ] {
+            assert!(PathPattern::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Which rules a request falls under: host, path and method, under every reading of the target.
+
+use http::Method;
+
+use super::access::Access;
+use super::decision::Denial;
+use super::endpoint::Endpoint;
+use super::facts::Facts;
+use super::path_pattern::PathPattern;
+use crate::base::origin::{Host, Origin};
+
+/// One rule: what it matches, who may pass, and where it leads.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The name in logs.
+    pub name: String,
+    /// The hosts it serves.
+    pub hosts: HostRule,
+    /// The paths it serves; all, where absent.
+    pub path: Option<PathPattern>,
+    /// The methods it serves; all, where absent. A list that holds GET holds HEAD.
+    pub methods: Option<Vec<Method>>,
+    /// Who may pass.
+    pub access: Access,
+    /// The upstream it leads to, as an index into the generation's upstreams.
+    pub upstream: usize,
+    /// Whose pages may open a WebSocket here with a session, besides our own origin's.
+    pub websocket_origins: Vec<Origin>,
+}
+
+/// The hosts a route serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostRule {
+    /// The host of `public_url`.
+    Public,
+    /// Whatever the `Host` field says.
+    Any,
+    /// This host.
+    One(Host),
+}
+
+/// What [`super::Gate::route`] found.
+#[derive(Debug)]
+pub enum Matched {
+    /// One of our own endpoints.
+    Endpoint(Endpoint),
+    /// The routes that the readings of the target fall under.
+    Routes(RouteSet),
+    /// Nothing that could be admitted.
+    Refused(Denial),
+}
+
+/// Whether a session is worth looking for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// No: only public routes, or nothing, matched.
+    Nothing,
+    /// A session, if the request brought one.
+    Session,
+}
+
+/// Indices of routes, each once: usually one.
+#[derive(Debug)]
+pub struct RouteSet {
+    first: usize,
+    others: Vec<usize>,
+}
+
+impl RouteSet {
+    /// The route that the raw target falls under.
+    #[must_use]
+    pub fn first(&self) -> usize {
+        self.first
+    }
+
+    /// All of them, the raw target's first.
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
+        std::iter::once(self.first).chain(self.others.iter().copied())
+    }
+}
+
+/// The routes of a generation, in the operator's order: the first match wins.
+#[derive(Debug)]
+pub struct Routes {
+    public_host: Host,
+    rows: Vec<Row>,
+    /// Whether some pattern has capitals, so that a server which ignores case reads it otherwise.
+    patterns_with_capitals: bool,
+    /// Whether some exact pattern ends with a slash.
+    patterns_with_final_slash: bool,
+}
+
+#[derive(Debug)]
+struct Row {
+    route: Route,
+    folded_path: Option<PathPattern>,
+}
+
+/// The routes found so far.
+enum Found {
+    Nothing,
+    /// Some reading is matched by no route: refused, whatever the others say.
+    Unmatched,
+    Set(RouteSet),
+}
+
+impl Found {
+    fn and(self, index: Option<usize>) -> Self {
+        match (self, index) {
+            (Self::Unmatched, _) | (_, None) => Self::Unmatched,
+            (Self::Nothing, Some(first)) => Self::Set(RouteSet {
+                first,
+                others: Vec::new(),
+            }),
+            (Self::Set(mut set), Some(index)) => {
+                if !set.iter().any(|known| known == index) {
+                    set.others.push(index);
+                }
+                Self::Set(set)
+            }
+        }
+    }
+
+    /// A twin that matches nothing says nothing.
+    fn and_twin(self, index: Option<usize>) -> Self {
+        if index.is_some() {
+            self.and(index)
+        } else {
+            self
+        }
+    }
+}
+
+/// Whether the server behind tells capitals from small letters.
+#[derive(Clone, Copy)]
+enum Case {
+    Told,
+    Ignored,
+}
+
+impl Routes {
+    /// Compiles the routes; `public_host` is what a route without a host serves.
+    #[must_use]
+    pub fn new(public_host: Host, routes: Vec<Route>) -> Self {
+        let rows: Vec<Row> = routes
+            .into_iter()
+            .map(|route| Row {
+                folded_path: route.path.as_ref().map(PathPattern::folded),
+                route,
+            })
+            .collect();
+        let patterns_with_capitals = rows.iter().any(|row| row.folded_path != row.route.path);
+        let patterns_with_final_slash = rows.iter().any(|row| {
+            row.route
+                .path
+                .as_ref()
+                .is_some_and(PathPattern::ends_with_slash)
+        });
+        Self {
+            public_host,
+            rows,
+            patterns_with_capitals,
+            patterns_with_final_slash,
+        }
+    }
+
+    /// The route at `index`.
+    #[must_use]
+    pub fn at(&self, index: usize) -> Option<&Route> {
+        self.rows.get(index).map(|row| &row.route)
+    }
+
+    /// Whether any route serves `host`.
+    #[must_use]
+    pub fn knows_host(&self, host: &Host) -> bool {
+        *host == self.public_host
+            || self.rows.iter().any(|row| match &row.route.hosts {
+                HostRule::Public => false,
+                HostRule::Any => true,
+                HostRule::One(one) => one == host,
+            })
+    }
+
+    /// The routes that the request falls under, under every reading of its target.
+    ///
+    /// A reading that no route matches refuses the request, as does a set of routes that lead to
+    /// different upstreams: then nobody can say which app would understand what.
+    #[must_use]
+    pub fn find(&self, facts: &Facts) -> Matched {
+        if !self.knows_host(facts.host()) {
+            return Matched::Refused(Denial::UnknownHost);
+        }
+        let mut found = Found::Nothing;
+        for reading in facts.target().unfolded_readings() {
+            found = found.and(self.first_match(facts, reading, Case::Told));
+            found = found.and_twin(self.slash_twin(facts, reading, Case::Told));
+        }
+        let case_matters =
+            self.patterns_with_capitals || facts.target().readings().nth(1).is_some();
+        let folded = |reading: &&[u8]| !reading.iter().any(u8::is_ascii_uppercase);
+        for reading in facts
+            .target()
+            .readings()
+            .filter(folded)
+            .filter(|_| case_matters)
+        {
+            found = found.and(self.first_match(facts, reading, Case::Ignored));
+            found = found.and_twin(self.slash_twin(facts, reading, Case::Ignored));
+        }
+        let Found::Set(set) = found else {
+            return Matched::Refused(Denial::NoRoute);
+        };
+        let upstream = |index| self.at(index).map(|route| route.upstream);
+        let first = upstream(set.first);
+        if set.iter().all(|index| upstream(index) == first) {
+            Matched::Routes(set)
+        } else {
+            Matched::Refused(Denial::ManyUpstreams)
+        }
+    }
+
+    /// What evidence the matched routes ask for.
+    #[must_use]
+    pub fn need(&self, matched: &Matched) -> Need {
+        let public = |index| {
+            self.at(index)
+                .is_some_and(|route| route.access == Access::Public)
+        };
+        match matched {
+            Matched::Endpoint(_) => Need::Session,
+            Matched::Routes(set) if set.iter().all(public) => Need::Nothing,
+            Matched::Routes(_) => Need::Session,
+            Matched::Refused(_) => Need::Nothing,
+        }
+    }
+
+    /// Most servers answer `/admin/` as they answer `/admin`: a rule that names exactly the one is
+    /// asked about the other too. It can only refuse what another rule admits.
+    fn slash_twin(&self, facts: &Facts, reading: &[u8], case: Case) -> Option<usize> {
+        let index = match reading.strip_suffix(b"/") {
+            Some([]) => return None,
+            Some(without) => self.first_match(facts, without, case)?,
+            None if !self.patterns_with_final_slash => return None,
+            None => self.first_match(facts, &[reading, b"/"].concat(), case)?,
+        };
+        let path = self.rows.get(index)?.route.path.as_ref()?;
+        path.is_exact().then_some(index)
+    }
+
+    fn first_match(&self, facts: &Facts, reading: &[u8], case: Case) -> Option<usize> {
+        self.rows.iter().position(|row| {
+            let path = match case {
+                Case::Told => &row.route.path,
+                Case::Ignored => &row.folded_path,
+            };
+            self.serves(&row.route.hosts, facts.host())
+                && path.as_ref().is_none_or(|pattern| pattern.matches(reading))
+                && row
+                    .route
+                    .methods
+                    .as_ref()
+                    .is_none_or(|list| allows(list, facts.method()))
+        })
+    }
+
+    fn serves(&self, rule: &HostRule, host: &Host) -> bool {
+        match rule {
+            HostRule::Public => *host == self.public_host,
+            HostRule::Any => true,
+            HostRule::One(one) => one == host,
+        }
+    }
+}
+
+/// HEAD is GET without the body (RFC 9110 section 9.3.2), so it follows GET's rule.
+fn allows(list: &[Method], method: &Method) -> bool {
+    list.contains(method) || (*method == Method::HEAD && list.contains(&Method::GET))
+}
