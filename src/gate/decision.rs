@@ -8,6 +8,7 @@ use super::access::Missing;
 use super::client_address::ClientAddress;
 use super::endpoint::Endpoint;
 use super::facts::{Facts, Upgrade};
+use super::routes::MethodOverride;
 use crate::base::return_to::ReturnTo;
 use crate::session::Session;
 
@@ -62,20 +63,22 @@ pub struct Permit {
     route: usize,
     upstream: usize,
     session: Option<Arc<Session>>,
+    method_override: MethodOverride,
 }
 
 impl Permit {
     pub(super) fn new(
         facts: Facts,
-        route: usize,
-        upstream: usize,
+        (route, upstream): (usize, usize),
         session: Option<Arc<Session>>,
+        method_override: MethodOverride,
     ) -> Self {
         Self {
             facts,
             route,
             upstream,
             session,
+            method_override,
         }
     }
 
@@ -101,6 +104,12 @@ impl Permit {
     #[must_use]
     pub fn client_address(&self) -> &ClientAddress {
         self.facts.client_address()
+    }
+
+    /// Whether fields that claim another method may pass.
+    #[must_use]
+    pub fn method_override(&self) -> MethodOverride {
+        self.method_override
     }
 
     /// Whether the request asks to switch to the WebSocket protocol.

@@ -115,6 +115,12 @@ impl Facts {
         &self.head.method
     }
 
+    /// The target as the HTTP library has it, sharing the head's bytes.
+    #[must_use]
+    pub fn uri(&self) -> &http::Uri {
+        &self.head.uri
+    }
+
     /// The received target and its readings.
     #[must_use]
     pub fn target(&self) -> &Target {

@@ -132,10 +132,9 @@ impl Gate {
             }
             _ => (None, Upkeep::None),
         };
-        Decision::Forward(
-            Permit::new(facts, indices.first(), route.upstream, session),
-            upkeep,
-        )
+        let at = (indices.first(), route.upstream);
+        let permit = Permit::new(facts, at, session, self.routes.method_override());
+        Decision::Forward(permit, upkeep)
     }
 
     fn judge(&self, route: &Route, facts: &Facts, evidence: &Evidence) -> Judgement {

@@ -1,5 +1,7 @@
 //! The path of a route: exact, `/x/*` for one segment, `/x/**` for the rest and `/x` itself.
 
+use std::fmt;
+
 /// A compiled path pattern. It sees paths only, never a query, and always the whole path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathPattern {
@@ -99,6 +101,32 @@ impl PathPattern {
         rest.is_none() || self.tail == Tail::Rest
     }
 
+    /// Whether every path that `other` matches is matched by this pattern too.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let lengths_fit = match self.tail {
+            Tail::Rest => other.segments.len() >= self.segments.len(),
+            Tail::End => other.tail == Tail::End && other.segments.len() == self.segments.len(),
+        };
+        lengths_fit
+            && self
+                .segments
+                .iter()
+                .zip(&other.segments)
+                .all(|(segment, other)| match (segment, other) {
+                    (Segment::Any, Segment::Any) => true,
+                    (Segment::Any, Segment::Literal(literal)) => !literal.is_empty(),
+                    (Segment::Literal(_), Segment::Any) => false,
+                    (Segment::Literal(one), Segment::Literal(other)) => one == other,
+                })
+    }
+
+    /// Whether it matches every path.
+    #[must_use]
+    pub fn covers_everything(&self) -> bool {
+        self.segments.is_empty() && self.tail == Tail::Rest
+    }
+
     /// Whether it stands for one path only at its end, not for all below.
     #[must_use]
     pub fn is_exact(&self) -> bool {
@@ -130,6 +158,22 @@ impl PathPattern {
         Self {
             segments,
             tail: self.tail,
+        }
+    }
+}
+
+impl fmt::Display for PathPattern {
+    /// The pattern as it stands in the configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            match segment {
+                Segment::Any => f.write_str("/*")?,
+                Segment::Literal(bytes) => write!(f, "/{}", String::from_utf8_lossy(bytes))?,
+            }
+        }
+        match self.tail {
+            Tail::End => Ok(()),
+            Tail::Rest => f.write_str("/**"),
         }
     }
 }
@@ -192,6 +236,7 @@ mod tests {
         ];
         for (pattern, yes, no) in rows {
             let compiled = PathPattern::parse(pattern).unwrap();
+            assert_eq!(compiled.to_string(), *pattern);
             for path in *yes {
                 assert!(
                     compiled.matches(path.as_bytes()),
@@ -215,5 +260,34 @@ mod tests {
         ] {
             assert!(PathPattern::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_pattern_covers_what_it_matches_wholly_and_nothing_else() {
+        for (one, other, covers) in [
+            ("/**", "/admin/**", true),
+            ("/**", "/", true),
+            ("/admin/**", "/**", false),
+            ("/admin/**", "/admin", true),
+            ("/admin/**", "/admin/", true),
+            ("/admin/**", "/admin/*/x", true),
+            ("/admin/**", "/administrator", false),
+            ("/*/x", "/a/x", true),
+            ("/a/x", "/*/x", false),
+            ("/*", "/", false),
+            ("/a", "/a/**", false),
+            ("/a", "/a", true),
+            ("/a/", "/a", false),
+            ("/Admin/**", "/admin/**", false),
+        ] {
+            let parse = |text| PathPattern::parse(text).unwrap();
+            assert_eq!(
+                parse(one).covers(&parse(other)),
+                covers,
+                "{one} over {other}"
+            );
+        }
+        assert!(PathPattern::parse("/**").unwrap().covers_everything());
+        assert!(!PathPattern::parse("/*").unwrap().covers_everything());
     }
 }

@@ -39,6 +39,15 @@ pub enum HostRule {
     One(Host),
 }
 
+/// Whether a client may claim another method than the one that it sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MethodOverride {
+    /// No rule names a method, so it cannot slip past one.
+    Passed,
+    /// Some rule names a method: what claims another is dropped.
+    Dropped,
+}
+
 /// What [`super::Gate::route`] found.
 #[derive(Debug)]
 pub enum Matched {
@@ -168,6 +177,16 @@ impl Routes {
     #[must_use]
     pub fn at(&self, index: usize) -> Option<&Route> {
         self.rows.get(index).map(|row| &row.route)
+    }
+
+    /// Whether fields that claim another method may pass.
+    #[must_use]
+    pub fn method_override(&self) -> MethodOverride {
+        if self.rows.iter().any(|row| row.route.methods.is_some()) {
+            MethodOverride::Dropped
+        } else {
+            MethodOverride::Passed
+        }
     }
 
     /// Whether any route serves `host`.

@@ -1,6 +1,65 @@
 //! What a verified answer of the provider said about a person.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::base::clock::UnixTime;
+
+/// What a verified ID token says. Only [`verify`](super::id_token::verify) makes one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claims {
+    pub(super) issuer: String,
+    pub(super) subject: String,
+    pub(super) sid: Option<String>,
+    pub(super) auth_time: Option<UnixTime>,
+    pub(super) issued_at: UnixTime,
+    pub(super) expires_at: UnixTime,
+    pub(super) members: Map<String, Value>,
+}
+
+impl Claims {
+    /// The issuer, exactly as configured.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The issuer's name for the person: 1 to 255 bytes without control characters.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The provider's session (Front-Channel Logout section 3).
+    #[must_use]
+    pub fn sid(&self) -> Option<&str> {
+        self.sid.as_deref()
+    }
+
+    /// When the person last proved who they are, as far as the provider said.
+    #[must_use]
+    pub fn auth_time(&self) -> Option<UnixTime> {
+        self.auth_time
+    }
+
+    /// When the token was issued.
+    #[must_use]
+    pub fn issued_at(&self) -> UnixTime {
+        self.issued_at
+    }
+
+    /// When the token ends.
+    #[must_use]
+    pub fn expires_at(&self) -> UnixTime {
+        self.expires_at
+    }
+
+    /// All claims, as they were signed.
+    #[must_use]
+    pub fn members(&self) -> &Map<String, Value> {
+        &self.members
+    }
+}
 
 /// Who somebody is. The key is issuer plus subject (OpenID Connect Core section 5.7); everything
 /// else is an attribute, may be absent, and may change.
