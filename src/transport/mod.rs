@@ -1,1 +1,6 @@
-//! Floor 4: sockets and TLS, without HTTP semantics of ours.
+//! Floor 4: sockets, TLS, bodies, and one bounded HTTP exchange. It knows nothing of ours above it.
+
+pub mod body;
+pub mod dial;
+pub mod http_client;
+pub mod tls;

@@ -1,0 +1,109 @@
+//! Connections out: to TCP or a Unix socket, within a time.
+
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Why no connection came about.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The system said no: refused, unreachable, no such name.
+    #[error("{0}")]
+    Refused(#[from] io::Error),
+    /// Nobody answered in time.
+    #[error("no connection within {} ms", .0.as_millis())]
+    TimedOut(Duration),
+}
+
+/// A plain connection to somewhere.
+#[derive(Debug)]
+pub enum Stream {
+    /// Over TCP.
+    Tcp(TcpStream),
+    /// Over a Unix socket.
+    Unix(UnixStream),
+}
+
+/// Connects to `host`, a name or an address, trying every address it has, within `limit` in all.
+///
+/// # Errors
+/// [`DialError`]: of several addresses, the last one's.
+pub async fn tcp(host: &str, port: u16, limit: Duration) -> Result<Stream, DialError> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let connected = tokio::time::timeout(limit, TcpStream::connect((bare, port))).await;
+    let stream = connected.map_err(|_| DialError::TimedOut(limit))??;
+    // Answers go out as they are written: a small one must not wait for a full segment.
+    stream.set_nodelay(true)?;
+    Ok(Stream::Tcp(stream))
+}
+
+/// Connects to the Unix socket at `path`.
+///
+/// # Errors
+/// [`DialError`].
+pub async fn unix(path: &Path, limit: Duration) -> Result<Stream, DialError> {
+    let connected = tokio::time::timeout(limit, UnixStream::connect(path)).await;
+    Ok(Stream::Unix(
+        connected.map_err(|_| DialError::TimedOut(limit))??,
+    ))
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
