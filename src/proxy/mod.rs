@@ -1,1 +1,170 @@
-//! Floor 5: the one way to the upstream.
+//! Floor 5: the one way to the upstream. [`Upstream::forward`] takes a permit, which only the gate
+//! makes, and spends it: what is sent is the head that was judged, less what must not pass and plus
+//! what we say of it.
+
+mod credentials;
+mod forwarded;
+pub mod head;
+mod hop;
+mod identity;
+mod pool;
+mod settings;
+mod upgrade;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+
+use self::head::Rewriter;
+use self::pool::Pool;
+pub use self::settings::{
+    HeaderRule, HostPolicy, IdentityField, Qualification, UpstreamAddress, UpstreamSettings,
+};
+pub use self::upgrade::TunnelEnd;
+use crate::gate::decision::Permit;
+use crate::gate::facts::Upgrade;
+use crate::transport::body::{Body, Watched};
+use crate::transport::dial::DialError;
+
+/// One upstream, as one worker has it: its connections are this worker's alone.
+#[derive(Debug)]
+pub struct Upstream {
+    settings: UpstreamSettings,
+    rewriter: Rewriter,
+    pool: Pool,
+    idle_between_bytes: Duration,
+}
+
+/// Why there is no answer of the upstream.
+#[derive(Debug, thiserror::Error)]
+pub enum ForwardError {
+    /// No connection.
+    #[error("cannot connect to the upstream: {0}")]
+    Connect(#[from] DialError),
+    /// It did not begin its answer in time.
+    #[error("the upstream did not begin its answer within {} ms", .0.as_millis())]
+    TimedOut(Duration),
+    /// It broke off, or what it says is not HTTP.
+    #[error("the upstream broke off or does not speak HTTP/1.1: {0}")]
+    Broken(hyper::Error),
+    /// The person's identity does not fit into the header fields; it is never cut.
+    #[error("the identity header `{0}` would be larger than {1} bytes")]
+    IdentityTooLarge(http::HeaderName, usize),
+    /// It switched protocols without having been asked to.
+    #[error("the upstream switched protocols unasked")]
+    UnaskedSwitch,
+}
+
+impl Upstream {
+    /// An upstream with no connection yet.
+    #[must_use]
+    pub fn new(
+        settings: UpstreamSettings,
+        rewriter: Rewriter,
+        idle_between_bytes: Duration,
+    ) -> Self {
+        let pool = Pool::new(settings.address.clone(), settings.connect_timeout);
+        Self {
+            settings,
+            rewriter,
+            pool,
+            idle_between_bytes,
+        }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &UpstreamSettings {
+        &self.settings
+    }
+
+    /// Sends the permitted request and gives the head of the answer as soon as it is there; its
+    /// body streams. Dropping the future or the body aborts the exchange. `tunnel` ends a
+    /// switched connection.
+    ///
+    /// # Errors
+    /// [`ForwardError`]; of the request nothing was answered then.
+    pub async fn forward(
+        &self,
+        permit: Permit,
+        body: Incoming,
+        tunnel: TunnelEnd,
+    ) -> Result<Response<Body>, ForwardError> {
+        let upgrade = permit.upgrade();
+        let mut head = self.rewriter.outbound(permit, &self.settings)?;
+        let browser = match upgrade {
+            Upgrade::WebSocket => head.extensions.remove::<OnUpgrade>(),
+            Upgrade::None => None,
+        };
+        let has_body = head.headers.contains_key(CONTENT_LENGTH)
+            || head.headers.contains_key(TRANSFER_ENCODING);
+        let body = if has_body {
+            Body::stream(Watched::new(body, self.idle_between_bytes))
+        } else {
+            Body::empty()
+        };
+        head.headers.remove(TRANSFER_ENCODING); // the connection frames the body anew
+        head.extensions = http::Extensions::new();
+        let request = Request::from_parts(head, body);
+        let (mut response, lease) = self.exchange(request).await?;
+        let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        match (switched, browser) {
+            (true, Some(browser)) => {
+                let app = hyper::upgrade::on(&mut response);
+                upgrade::splice(browser, app, tunnel);
+                self.rewriter.inbound_switch(response.headers_mut());
+                Ok(response.map(|_| Body::empty()))
+            }
+            (true, None) => Err(ForwardError::UnaskedSwitch),
+            (false, _) => {
+                self.rewriter.inbound(response.headers_mut());
+                let idle = self.idle_between_bytes;
+                Ok(response.map(|body| Body::stream(Watched::new(body, idle)).guarded(lease)))
+            }
+        }
+    }
+
+    /// Sends on a connection that is there, or on a new one. Only a request of which not a byte
+    /// was sent is tried a second time.
+    async fn exchange(
+        &self,
+        request: Request<Body>,
+    ) -> Result<(Response<Incoming>, pool::Lease), ForwardError> {
+        let limit = self.settings.first_byte_timeout;
+        let mut request = request;
+        let mut fresh = None;
+        loop {
+            let mut lease = match fresh.take() {
+                Some(lease) => lease,
+                None => self.pool.take().await?,
+            };
+            let reused = lease.is_reused();
+            let Some(sender) = lease.sender() else {
+                continue;
+            };
+            let answer = tokio::time::timeout(limit, sender.try_send_request(request)).await;
+            match answer.map_err(|_| ForwardError::TimedOut(limit))? {
+                Ok(response) => return Ok((response, lease)),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) if reused => {
+                        request = unsent;
+                        fresh = Some(self.pool.connect().await?);
+                    }
+                    _ => return Err(ForwardError::Broken(error.into_error())),
+                },
+            }
+        }
+    }
+}
+
+/// Whether an answer to one person may be kept by a shared cache, as far as it says.
+#[must_use]
+pub fn says_how_to_cache(headers: &HeaderMap) -> bool {
+    headers.contains_key(http::header::CACHE_CONTROL)
+}

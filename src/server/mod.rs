@@ -1,1 +1,84 @@
 //! Floor 6: listeners, workers and connections; it does not know that this is an auth proxy.
+//!
+//! One acceptor, on the control runtime, hands each socket to the worker with the fewest
+//! connections. A worker is a thread with a runtime of its own and a [`Service`] made for it, which
+//! need not be `Send`: what a worker has, it shares with nobody.
+
+pub mod connection;
+pub mod drain;
+pub mod listener;
+pub mod probes;
+pub mod watch;
+pub mod worker;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use crate::base::peer::Peer;
+use crate::transport::body::Body;
+
+/// What answers requests, one a worker.
+pub trait Service: 'static {
+    /// Answers one request of `peer`.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> impl Future<Output = Response<Body>>;
+
+    /// The answer to a request that the service panicked at. It costs that request only.
+    fn panicked(&self) -> Response<Body>;
+}
+
+/// Where a listener is bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// A TCP address; port 0 lets the kernel choose.
+    Tcp(SocketAddr),
+    /// A Unix socket; a stale one is replaced.
+    Unix(PathBuf),
+}
+
+/// What a connection may cost.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Longest request target, in bytes.
+    pub target: usize,
+    /// Largest request head, in bytes.
+    pub header_block: usize,
+    /// Most header fields of a request.
+    pub header_fields: usize,
+    /// How long a request head may take to arrive.
+    pub header_timeout: Duration,
+    /// How long a body or an answer may stand still between bytes, in either direction.
+    pub idle_between_bytes: Duration,
+    /// How long a connection may wait for its next request.
+    pub keep_alive_idle: Duration,
+    /// How long a WebSocket may stand still.
+    pub websocket_idle: Duration,
+    /// Most connections at a time.
+    pub connections: usize,
+    /// How long requests in flight may take to finish once the process was told to stop.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            target: 32 * 1024,
+            header_block: 64 * 1024,
+            header_fields: 128,
+            header_timeout: Duration::from_secs(10),
+            idle_between_bytes: Duration::from_secs(60),
+            keep_alive_idle: Duration::from_secs(75),
+            websocket_idle: Duration::from_secs(3600),
+            connections: 10_000,
+            drain: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Hop-by-hop fields (RFC 9110 section 7.6.1): they end here, in both directions.
+//!
+//! `Connection` names further ones. Those are honoured only for fields of the client's own: nobody
+//! deletes a field of ours by naming it, since ours are written after.
+
+use http::HeaderMap;
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+
+use super::head::{constant, is_websocket};
+use crate::gate::facts::Upgrade;
+
+/// Fields that no `Connection` may name away: they mean something to the message itself.
+fn is_protected(name: &HeaderName) -> bool {
+    matches!(
+        *name,
+        HOST | CONTENT_LENGTH | TRANSFER_ENCODING | AUTHORIZATION | COOKIE | SET_COOKIE
+    )
+}
+
+pub(super) fn strip_request(headers: &mut HeaderMap, upgrade: Upgrade) {
+    strip_named(headers);
+    strip_always(headers);
+    headers.remove(PROXY_AUTHORIZATION);
+    let protocol = headers.remove(UPGRADE);
+    if let (true, Some(protocol)) = (is_websocket(upgrade), protocol) {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, protocol);
+    }
+}
+
+pub(super) fn strip_response(headers: &mut HeaderMap) {
+    strip_named(headers);
+    strip_always(headers);
+    headers.remove(PROXY_AUTHENTICATE);
+    headers.remove(TRANSFER_ENCODING); // the connection frames the body anew
+    headers.remove(UPGRADE);
+}
+
+fn strip_always(headers: &mut HeaderMap) {
+    headers.remove(CONNECTION);
+    headers.remove(constant("keep-alive"));
+    headers.remove(constant("proxy-connection"));
+    headers.remove(TE);
+    headers.remove(TRAILER);
+}
+
+fn strip_named(headers: &mut HeaderMap) {
+    let plain = |line: &HeaderValue| {
+        let line = line.as_bytes();
+        line.eq_ignore_ascii_case(b"keep-alive") || line.eq_ignore_ascii_case(b"close")
+    };
+    if headers.get_all(CONNECTION).iter().all(plain) {
+        return; // what nearly everybody says: nothing named
+    }
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .filter(|name| !is_protected(name) && *name != UPGRADE)
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+}

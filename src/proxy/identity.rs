@@ -1,0 +1,229 @@
+//! Identity fields: every spelling that an app might believe is removed on every route, then ours
+//! are written, once each.
+//!
+//! Apps that map header names to variables (CGI, WSGI, Rack and their kin) cannot tell `-`, `_` and
+//! `.` apart, so names are compared folded: lower case, every run of other characters one dash.
+
+use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
+
+use super::{ForwardError, HeaderRule, IdentityField, Qualification};
+use crate::gate::routes::MethodOverride;
+use crate::session::Session;
+
+/// The largest value of one identity field, in bytes.
+const LARGEST_VALUE: usize = 8 * 1024;
+
+/// Families that apps are known to believe, folded. A name that begins so is removed.
+const FAMILIES: &[&str] = &[
+    "cf-access-",
+    "cf-connecting-ip",
+    "forwarded",
+    "proxy",
+    "remote-email",
+    "remote-group",
+    "remote-name",
+    "remote-user",
+    "ssl-client-",
+    "true-client-ip",
+    "x-amzn-oidc-",
+    "x-auth-request-",
+    "x-authenticated-",
+    "x-authentik-",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-forwarded",
+    "x-goog-authenticated-",
+    "x-goog-iap-",
+    "x-original-",
+    "x-pomerium-",
+    "x-real-ip",
+    "x-remote-",
+    "x-rewrite-url",
+    "x-sidegate-",
+    "x-ssl-client-",
+    "x-vouch-",
+    "x-webauth-",
+];
+
+/// Fields by which a client claims another method than the one that was judged.
+const OVERRIDES: &[&str] = &[
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+];
+
+/// Removes the identity fields of clients.
+#[derive(Debug, Clone)]
+pub(super) struct Stripper {
+    /// The folded names of this upstream's own fields.
+    configured: Vec<String>,
+}
+
+impl Stripper {
+    pub(super) fn new<'a>(configured: impl Iterator<Item = &'a HeaderName>) -> Self {
+        let mut folded: Vec<String> = configured
+            .map(|name| Folded::of(name.as_str()).as_str().to_owned())
+            .collect();
+        folded.sort_unstable();
+        folded.dedup();
+        Self { configured: folded }
+    }
+
+    pub(super) fn strip(&self, headers: &mut HeaderMap, overrides: MethodOverride) {
+        let condemned = |name: &HeaderName| self.is_identity(name) || is_override(name, overrides);
+        if !headers.keys().any(condemned) {
+            return;
+        }
+        let names: Vec<HeaderName> = headers
+            .keys()
+            .filter(|&name| condemned(name))
+            .cloned()
+            .collect();
+        for name in names {
+            headers.remove(name);
+        }
+    }
+
+    fn is_identity(&self, name: &HeaderName) -> bool {
+        let name = name.as_str();
+        if self.configured.is_empty() && !may_be_family(name) {
+            return false;
+        }
+        let folded = Folded::of(name);
+        let folded = folded.as_str();
+        FAMILIES.iter().any(|family| folded.starts_with(family))
+            || self.configured.iter().any(|own| own == folded)
+    }
+}
+
+fn is_override(name: &HeaderName, overrides: MethodOverride) -> bool {
+    overrides == MethodOverride::Dropped
+        && name.as_str().starts_with('x')
+        && OVERRIDES.contains(&Folded::of(name.as_str()).as_str())
+}
+
+/// A first look, without folding: no family begins with other letters.
+fn may_be_family(name: &str) -> bool {
+    name.starts_with(|first: char| !first.is_ascii_alphabetic() || "cfprstx".contains(first))
+}
+
+/// A folded name. What is longer than the buffer is cut: families are told by their beginning, and
+/// a configured name that long is compared as far as it goes, so more is removed, never less.
+struct Folded {
+    bytes: [u8; Self::LENGTH],
+    length: usize,
+}
+
+impl Folded {
+    const LENGTH: usize = 64;
+
+    fn of(name: &str) -> Self {
+        let mut folded = Self {
+            bytes: [0; Self::LENGTH],
+            length: 0,
+        };
+        let mut dash = false;
+        for byte in name.bytes() {
+            if !byte.is_ascii_alphanumeric() {
+                dash = folded.length > 0;
+                continue;
+            }
+            if dash {
+                folded.push(b'-');
+                dash = false;
+            }
+            folded.push(byte.to_ascii_lowercase());
+        }
+        // A family that ends with a dash needs something behind it; a bare `x-webauth_` is one too.
+        if dash {
+            folded.push(b'-');
+        }
+        folded
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(slot) = self.bytes.get_mut(self.length) {
+            *slot = byte;
+            self.length += 1;
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        let filled = self.bytes.get(..self.length).unwrap_or_default();
+        std::str::from_utf8(filled).unwrap_or_default()
+    }
+}
+
+/// Writes the identity fields of `session`. What the provider did not tell is not written.
+///
+/// # Errors
+/// [`ForwardError::IdentityTooLarge`].
+pub(super) fn set(
+    headers: &mut HeaderMap,
+    session: &Session,
+    rules: &[HeaderRule],
+) -> Result<(), ForwardError> {
+    for rule in rules {
+        let Some(text) = value_of(session, rule) else {
+            continue;
+        };
+        let too_large = || ForwardError::IdentityTooLarge(rule.name.clone(), LARGEST_VALUE);
+        if text.len() > LARGEST_VALUE {
+            return Err(too_large());
+        }
+        let value = HeaderValue::from_str(&text).map_err(|_| too_large())?;
+        headers.insert(rule.name.clone(), value);
+    }
+    Ok(())
+}
+
+fn value_of(session: &Session, rule: &HeaderRule) -> Option<String> {
+    let identity = &session.identity;
+    let prefix = match rule.qualified {
+        Qualification::Plain => String::new(),
+        Qualification::Qualified => format!("{}:", encode(&session.provider, ",")),
+    };
+    match rule.value {
+        IdentityField::Subject => Some(format!("{prefix}{}", encode(&identity.subject, ""))),
+        IdentityField::Email => identity
+            .email
+            .as_ref()
+            .map(|email| encode(&email.address, "")),
+        IdentityField::PreferredUsername => identity
+            .preferred_username
+            .as_ref()
+            .map(|name| encode(name, "")),
+        IdentityField::Name => identity.name.as_ref().map(|name| encode(name, "")),
+        IdentityField::Groups => {
+            let groups = identity.groups.known();
+            let encoded: Vec<String> = groups
+                .iter()
+                .map(|group| format!("{prefix}{}", encode(group, ",")))
+                .collect();
+            (!encoded.is_empty()).then(|| encoded.join(","))
+        }
+    }
+}
+
+/// Percent-encodes what HTTP cannot carry in a field (all but visible ASCII and inner spaces), the
+/// percent sign itself, and `also`.
+fn encode(text: &str, also: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    let last = text.len().saturating_sub(1);
+    for (at, byte) in text.bytes().enumerate() {
+        let inner_space = byte == b' ' && at > 0 && at < last;
+        let plain = (byte.is_ascii_graphic() && byte != b'%') || inner_space;
+        if plain && !also.as_bytes().contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            for nibble in [byte >> 4, byte & 15] {
+                encoded.extend(
+                    char::from_digit(u32::from(nibble), 16).map(|c| c.to_ascii_uppercase()),
+                );
+            }
+        }
+    }
+    encoded
+}

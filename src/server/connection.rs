@@ -1,0 +1,107 @@
+//! One connection: HTTP/1.1 within its limits, until it, the drain or the sweep ends it.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::drain::{Drained, Stage};
+use super::watch::{Seconds, Watch, WatchedStream};
+use super::{Limits, Service};
+use crate::base::peer::Peer;
+use crate::transport::body::Body;
+
+/// What the connections of a worker have in common.
+#[derive(Debug)]
+pub(super) struct Shared<S> {
+    pub(super) service: S,
+    pub(super) limits: Limits,
+    pub(super) seconds: Seconds,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve<S: Service>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
+    watch: Arc<Watch>,
+    shared: Rc<Shared<S>>,
+    mut drained: Drained,
+) {
+    let stream = WatchedStream::new(stream, Arc::clone(&watch), shared.seconds.clone());
+    let mut builder = http1::Builder::new();
+    builder
+        .half_close(false)
+        .max_headers(shared.limits.header_fields)
+        .max_buf_size(shared.limits.header_block.max(8192));
+    let service = service_fn(|request| {
+        let (shared, watch) = (Rc::clone(&shared), Arc::clone(&watch));
+        async move { Ok::<_, Infallible>(answer(&shared, &watch, request, peer).await) }
+    });
+    let connection = builder
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    tokio::select! {
+        // An error is the peer's doing: it went away or does not speak HTTP. hyper has answered
+        // what can be answered, and there is nobody left to tell.
+        _ = connection.as_mut() => return,
+        () = watch.ended() => return,
+        () = drained.reached(Stage::Draining) => connection.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = watch.ended() => {}
+        () = drained.reached(Stage::Ended) => {}
+    }
+}
+
+async fn answer<S: Service>(
+    shared: &Shared<S>,
+    watch: &Arc<Watch>,
+    request: Request<Incoming>,
+    peer: Peer,
+) -> Response<Body> {
+    let busy = watch.busy(&shared.seconds);
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    if target > shared.limits.target {
+        return refuse(StatusCode::URI_TOO_LONG).map(|body| body.guarded(busy));
+    }
+    let mut answering = pin!(shared.service.answer(request, peer));
+    // A panic ends this future and nothing else; whatever it held is dropped with it.
+    let response = poll_fn(|context| {
+        match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(response)) => Poll::Ready(Some(response)),
+            Err(_) => Poll::Ready(None),
+        }
+    })
+    .await
+    .unwrap_or_else(|| shared.service.panicked());
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        watch.switched(&shared.seconds);
+    }
+    response.map(|body| body.guarded(busy))
+}
+
+fn refuse(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}

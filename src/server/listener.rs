@@ -1,0 +1,107 @@
+//! Sockets that people connect to.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, UnixListener};
+
+use super::ListenAddress;
+use crate::base::peer::Peer;
+
+/// How many connections the kernel may hold for us.
+const BACKLOG: i32 = 1024;
+
+/// A bound socket.
+#[derive(Debug)]
+pub enum Listener {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A Unix socket, removed when we are done.
+    Unix(UnixListener, PathBuf),
+}
+
+/// An accepted socket, on its way to a worker.
+#[derive(Debug)]
+pub enum Socketed {
+    /// TCP.
+    Tcp(std::net::TcpStream),
+    /// Unix.
+    Unix(StdUnixStream),
+}
+
+impl Listener {
+    /// Binds; must be called within a runtime.
+    ///
+    /// # Errors
+    /// The system's: the address is in use, not ours, or not allowed.
+    pub fn bind(address: &ListenAddress) -> io::Result<Self> {
+        match address {
+            ListenAddress::Tcp(address) => {
+                let domain = Domain::for_address(*address);
+                let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+                socket.set_nonblocking(true)?;
+                socket.set_reuse_address(true)?;
+                socket.bind(&(*address).into())?;
+                socket.listen(BACKLOG)?;
+                Ok(Self::Tcp(TcpListener::from_std(socket.into())?))
+            }
+            ListenAddress::Unix(path) => {
+                remove_stale(path)?;
+                let listener = UnixListener::bind(path)?;
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+                Ok(Self::Unix(listener, path.clone()))
+            }
+        }
+    }
+
+    /// The address that it has, with the port that the kernel gave; nothing for a Unix socket.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Unix(..) => None,
+        }
+    }
+
+    /// The next connection.
+    ///
+    /// # Errors
+    /// The system's; the listener goes on.
+    pub async fn accept(&self) -> io::Result<(Socketed, Peer)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok((Socketed::Tcp(stream.into_std()?), Peer::Tcp(peer)))
+            }
+            Self::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Socketed::Unix(stream.into_std()?), Peer::Unix))
+            }
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Self::Unix(_, path) = self {
+            // It may be gone already, which is as well.
+            drop(std::fs::remove_file(path));
+        }
+    }
+}
+
+/// Removes a socket file that nobody listens on any more; leaves anything else alone, so that
+/// binding fails and says so.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() && StdUnixStream::connect(path).is_err() => {
+            std::fs::remove_file(path)
+        }
+        _ => Ok(()),
+    }
+}

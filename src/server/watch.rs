@@ -1,0 +1,208 @@
+//! What a connection is doing and since when, so that one sweep a second can end those that stand
+//! still. A timer a request would cost more than the request's own checks.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+
+use super::Limits;
+use crate::transport::body::Guard;
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing: it waits for its next request.
+    Idle = 0,
+    /// It has begun to send a request head.
+    Head = 1,
+    /// A request is being answered.
+    Busy = 2,
+    /// It speaks another protocol now, and is watched by whoever switched it.
+    Switched = 3,
+}
+
+/// One connection, as the sweep sees it. Touched by one thread only, but it travels with a socket
+/// that must be `Send`; the atomics are never contended.
+#[derive(Debug, Default)]
+pub struct Watch {
+    phase: AtomicU8,
+    /// The worker's second in which the phase began or bytes last moved.
+    since: AtomicU32,
+    /// Whether the peer is not reading what we write.
+    blocked: AtomicBool,
+    end: Notify,
+}
+
+/// The worker's seconds, counted by its sweep.
+#[derive(Debug, Clone, Default)]
+pub struct Seconds(Arc<AtomicU32>);
+
+impl Seconds {
+    /// The second it is now.
+    #[must_use]
+    pub fn now(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn pass_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Watch {
+    fn enter(&self, phase: Phase, seconds: &Seconds) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+        self.since.store(seconds.now(), Ordering::Relaxed);
+    }
+
+    /// A request has arrived whole; the guard, dropped with the answer's body, ends it.
+    pub(super) fn busy(self: &Arc<Self>, seconds: &Seconds) -> Busy {
+        self.enter(Phase::Busy, seconds);
+        Busy {
+            watch: Arc::clone(self),
+            seconds: seconds.clone(),
+        }
+    }
+
+    /// The protocol was switched: the limits of HTTP no longer hold.
+    pub(super) fn switched(&self, seconds: &Seconds) {
+        self.enter(Phase::Switched, seconds);
+    }
+
+    /// Resolves when the sweep wants the connection to end.
+    pub(super) async fn ended(&self) {
+        self.end.notified().await;
+    }
+
+    /// Ends the connection if it has stood still for longer than it may.
+    pub(super) fn sweep(&self, seconds: &Seconds, limits: &Limits) {
+        let phase = self.phase.load(Ordering::Relaxed);
+        let still = u64::from(
+            seconds
+                .now()
+                .wrapping_sub(self.since.load(Ordering::Relaxed)),
+        );
+        let blocked = self.blocked.load(Ordering::Relaxed);
+        let limit = match phase {
+            0 => limits.keep_alive_idle,
+            1 => limits.header_timeout,
+            2 if blocked => limits.idle_between_bytes,
+            _ => return,
+        };
+        if still > limit.as_secs() {
+            self.end.notify_one();
+        }
+    }
+}
+
+/// A request under way on a connection.
+#[derive(Debug)]
+pub struct Busy {
+    watch: Arc<Watch>,
+    seconds: Seconds,
+}
+
+impl Guard for Busy {}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if self.watch.phase.load(Ordering::Relaxed) == Phase::Busy as u8 {
+            self.watch.enter(Phase::Idle, &self.seconds);
+        }
+    }
+}
+
+/// A socket that tells its [`Watch`] when bytes move.
+#[derive(Debug)]
+pub struct WatchedStream<S> {
+    inner: S,
+    watch: Arc<Watch>,
+    seconds: Seconds,
+}
+
+impl<S> WatchedStream<S> {
+    pub(super) fn new(inner: S, watch: Arc<Watch>, seconds: Seconds) -> Self {
+        watch.enter(Phase::Idle, &seconds);
+        // A connection that sends nothing at all has the time of a head, not that of keep-alive.
+        watch.enter(Phase::Head, &seconds);
+        Self {
+            inner,
+            watch,
+            seconds,
+        }
+    }
+
+    fn wrote(&self, polled: &Poll<io::Result<usize>>) {
+        self.watch
+            .blocked
+            .store(polled.is_pending(), Ordering::Relaxed);
+        if polled.is_ready() {
+            self.touch();
+        }
+    }
+
+    fn touch(&self) {
+        if self.watch.phase.load(Ordering::Relaxed) == Phase::Busy as u8 {
+            self.watch
+                .since
+                .store(self.seconds.now(), Ordering::Relaxed);
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            if self.watch.phase.load(Ordering::Relaxed) == Phase::Idle as u8 {
+                self.watch.enter(Phase::Head, &self.seconds);
+            }
+            self.touch();
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write(context, bytes);
+        self.wrote(&polled);
+        polled
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
+        self.wrote(&polled);
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}

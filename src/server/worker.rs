@@ -1,0 +1,209 @@
+//! Workers, and the acceptor that feeds them.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Builder;
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+
+use super::connection::{self, Shared};
+use super::drain::{Drained, Stage};
+use super::listener::{Listener, Socketed};
+use super::watch::{Seconds, Watch};
+use super::{Limits, Service};
+use crate::base::peer::Peer;
+
+/// How long the acceptor waits when the system has no descriptors left.
+const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// The workers of a process.
+#[derive(Debug)]
+pub struct Workers {
+    inboxes: Vec<Inbox>,
+    threads: Vec<JoinHandle<()>>,
+    limits: Limits,
+}
+
+#[derive(Debug, Clone)]
+struct Inbox {
+    sender: mpsc::UnboundedSender<(Socketed, Peer, Counted)>,
+    connections: Arc<AtomicUsize>,
+}
+
+/// One connection in a worker's count, for as long as it lives.
+#[derive(Debug)]
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Workers {
+    /// Starts `count` workers; `make` runs once on each worker's own thread.
+    ///
+    /// # Errors
+    /// The system gave no thread or no event queue.
+    pub fn start<S: Service>(
+        count: usize,
+        limits: &Limits,
+        drained: &Drained,
+        make: impl Fn() -> S + Clone + Send + 'static,
+    ) -> io::Result<Self> {
+        let mut workers = Self {
+            inboxes: Vec::new(),
+            threads: Vec::new(),
+            limits: limits.clone(),
+        };
+        for index in 0..count.max(1) {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let (make, limits, drained) = (make.clone(), limits.clone(), drained.clone());
+            let thread = std::thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || {
+                    let set = LocalSet::new();
+                    let shared = Rc::new(Shared {
+                        service: make(),
+                        limits,
+                        seconds: Seconds::default(),
+                    });
+                    set.block_on(&runtime, work(receiver, shared, drained));
+                })?;
+            workers.inboxes.push(Inbox {
+                sender,
+                connections: Arc::default(),
+            });
+            workers.threads.push(thread);
+        }
+        Ok(workers)
+    }
+
+    /// Accepts on `listener` until the drain begins. To be spawned on the control runtime.
+    pub async fn accept(&self, listener: Listener, mut drained: Drained) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = drained.reached(Stage::Draining) => return,
+            };
+            match accepted {
+                Ok((socket, peer)) => self.hand_over(socket, peer),
+                Err(error) => {
+                    tracing::warn!(reason = %error, "a connection was not accepted");
+                    tokio::time::sleep(BACK_OFF).await;
+                }
+            }
+        }
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.inboxes
+            .iter()
+            .map(|inbox| inbox.connections.load(Ordering::Relaxed))
+            .sum()
+    }
+
+    fn hand_over(&self, socket: Socketed, peer: Peer) {
+        if self.connections() >= self.limits.connections {
+            return; // dropped, and so closed: nothing better can be said without reading
+        }
+        let load = |inbox: &&Inbox| inbox.connections.load(Ordering::Relaxed);
+        let Some(inbox) = self.inboxes.iter().min_by_key(load) else {
+            return;
+        };
+        inbox.connections.fetch_add(1, Ordering::Relaxed);
+        let counted = Counted(Arc::clone(&inbox.connections));
+        // A worker that is gone is draining; the socket closes with the message.
+        drop(inbox.sender.send((socket, peer, counted)));
+    }
+
+    /// Waits for all workers to end. To be called off the runtimes.
+    pub fn join(self) {
+        drop(self.inboxes);
+        for thread in self.threads {
+            drop(thread.join());
+        }
+    }
+}
+
+async fn work<S: Service>(
+    mut inbox: mpsc::UnboundedReceiver<(Socketed, Peer, Counted)>,
+    shared: Rc<Shared<S>>,
+    mut drained: Drained,
+) {
+    let watches: Rc<RefCell<Vec<Weak<WatchCell>>>> = Rc::default();
+    let mut connections = tokio::task::JoinSet::new();
+    tokio::task::spawn_local(sweep(Rc::clone(&shared), Rc::clone(&watches)));
+    loop {
+        tokio::select! {
+            message = inbox.recv() => {
+                let Some((socket, peer, counted)) = message else { break };
+                let cell = Rc::new(WatchCell(Arc::default()));
+                watches.borrow_mut().push(Rc::downgrade(&cell));
+                let (shared, drained) = (Rc::clone(&shared), drained.clone());
+                connections.spawn_local(async move {
+                    serve(socket, peer, &cell, shared, drained).await;
+                    drop(counted);
+                });
+            }
+            Some(_) = connections.join_next() => {}
+            () = drained.reached(Stage::Draining) => break,
+        }
+    }
+    inbox.close();
+    tokio::select! {
+        () = async { while connections.join_next().await.is_some() {} } => {}
+        () = drained.reached(Stage::Ended) => {}
+    }
+}
+
+/// A connection's watch, known to the sweep for as long as the connection lives.
+struct WatchCell(Arc<Watch>);
+
+async fn serve<S: Service>(
+    socket: Socketed,
+    peer: Peer,
+    cell: &WatchCell,
+    shared: Rc<Shared<S>>,
+    drained: Drained,
+) {
+    let watch = Arc::clone(&cell.0);
+    match socket {
+        Socketed::Tcp(socket) => {
+            if let Ok(stream) = TcpStream::from_std(socket) {
+                connection::serve(stream, peer, watch, shared, drained).await;
+            }
+        }
+        Socketed::Unix(socket) => {
+            if let Ok(stream) = UnixStream::from_std(socket) {
+                connection::serve(stream, peer, watch, shared, drained).await;
+            }
+        }
+    }
+}
+
+/// Once a second: count it, and end what stands still.
+async fn sweep<S: Service>(shared: Rc<Shared<S>>, watches: Rc<RefCell<Vec<Weak<WatchCell>>>>) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        second.tick().await;
+        shared.seconds.pass_one();
+        watches.borrow_mut().retain(|weak| match weak.upgrade() {
+            Some(cell) => {
+                cell.0.sweep(&shared.seconds, &shared.limits);
+                true
+            }
+            None => false,
+        });
+    }
+}
