@@ -1,1 +1,238 @@
 //! Floor 7: the YAML as written, and the settings as built.
+//!
+//! Text becomes a tree that knows its places ([`tree`]), the tree a [`written::ConfigFile`], and
+//! that, checked as a whole, a [`Config`]: the sum of every floor's own settings. Nothing on the way
+//! has an effect; files of secrets are read, and every fault is collected with its place. No floor
+//! below knows that YAML exists, and nothing here runs anything.
+
+mod check;
+pub mod environment;
+pub mod fault;
+pub(crate) mod file;
+pub mod flags;
+pub mod log;
+mod nearest;
+mod reader;
+pub mod secret_source;
+mod source;
+pub(crate) mod tree;
+pub mod written;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::base::keyring::SessionKey;
+use crate::base::origin::PublicUrl;
+use crate::gate::client_address::TrustedProxies;
+use crate::gate::routes::Route;
+use crate::provider::ProviderSettings;
+use crate::proxy::UpstreamSettings;
+use crate::server::{Limits, ListenAddress};
+use crate::session::{CookieSettings, SessionLimits};
+
+use self::environment::Environment;
+use self::fault::{ConfigError, ConfigFault, ConfigWarning};
+use self::flags::Flags;
+use self::log::LogSettings;
+
+/// Everything that was configured, checked and complete: the sum of each floor's settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What browsers see.
+    pub public_url: PublicUrl,
+    /// Where our own endpoints live, below the public URL: starts with `/`, does not end with one.
+    pub prefix: String,
+    /// Where requests are taken, at least one.
+    pub listen: Vec<ListenAddress>,
+    /// Where the probes are answered.
+    pub probes: SocketAddr,
+    /// Whose forwarded headers are believed.
+    pub trusted_proxies: TrustedProxies,
+    /// The providers in the operator's order, at least one, with distinct ids.
+    pub providers: Vec<ProviderSettings>,
+    /// How sessions are kept.
+    pub session: SessionSettings,
+    /// The upstreams, at least one; routes name them by index.
+    pub upstreams: Vec<UpstreamSettings>,
+    /// The routes in the operator's order: the first match wins.
+    pub routes: Vec<Route>,
+    /// What a connection may cost.
+    pub limits: Limits,
+    /// What is logged, and how.
+    pub log: LogSettings,
+    /// What our pages say.
+    pub pages: PageSettings,
+    /// The switches that weaken something and are on: to be logged at every start.
+    pub insecure: Vec<InsecureSwitch>,
+    /// What is allowed but probably not meant.
+    pub warnings: Vec<ConfigWarning>,
+    /// Every file that was read for this, the configuration first: what a reload watches.
+    pub sources: Vec<PathBuf>,
+}
+
+/// How sessions are kept.
+#[derive(Debug, Clone)]
+pub struct SessionSettings {
+    /// The keys that seal them.
+    pub keys: SessionKeys,
+    /// How long they live.
+    pub limits: SessionLimits,
+    /// How their cookies look.
+    pub cookie: CookieSettings,
+}
+
+/// Where session keys come from.
+#[derive(Debug, Clone)]
+pub enum SessionKeys {
+    /// They were given, at least one: the first seals, all open.
+    Given(Vec<SessionKey>),
+    /// None were given: they are read from this file, which is made (mode 0600) where it is missing.
+    StateFile(PathBuf),
+    /// A fresh key at every start, as the operator wrote out: a restart ends every session.
+    Ephemeral,
+}
+
+/// What our pages say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PageSettings {
+    /// Whom to ask for help, as text.
+    pub support: Option<String>,
+}
+
+/// A switch that weakens something and is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InsecureSwitch {
+    /// Where it stands, such as `providers[0].insecure_trust_email`.
+    pub path: String,
+    /// What it gives up, as a sentence without its full stop.
+    pub what: &'static str,
+}
+
+/// What a configuration is, whether it can be used or not.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The configuration, where it has no fault.
+    pub config: Option<Config>,
+    /// All faults, in the file's order.
+    pub faults: Vec<ConfigFault>,
+    /// What is allowed but probably not meant, in the file's order.
+    pub warnings: Vec<ConfigWarning>,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`, with the process's environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: the file cannot be read, or all of its faults.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
+        Verdict::of_file(path, &Environment::of_process())
+            .map_err(unreadable)?
+            .into_config()
+    }
+
+    /// Checks what flags and environment variables say, with the process's environment.
+    ///
+    /// # Errors
+    /// [`ConfigError::Faulty`] with all faults; their paths are flags.
+    pub fn from_flags(flags: &Flags) -> Result<Self, ConfigError> {
+        Verdict::of_flags(flags, &Environment::of_process()).into_config()
+    }
+}
+
+impl Verdict {
+    /// Judges the file at `path`.
+    ///
+    /// # Errors
+    /// The file cannot be read as text.
+    pub fn of_file(path: &Path, environment: &Environment) -> std::io::Result<Self> {
+        let text = std::fs::read_to_string(path)?;
+        let mut verdict = Self::of_text(&text, environment);
+        if let Some(config) = &mut verdict.config {
+            config.sources.insert(0, path.to_owned());
+        }
+        Ok(verdict)
+    }
+
+    /// Judges the text of a file.
+    #[must_use]
+    pub fn of_text(text: &str, environment: &Environment) -> Self {
+        let read = match file::read(text.to_owned(), environment) {
+            Ok(read) => read,
+            Err(not_read) => {
+                return Self {
+                    config: None,
+                    faults: not_read.faults,
+                    warnings: Vec::new(),
+                };
+            }
+        };
+        let origin = check::Origin::File(&read.source);
+        let mut findings = check::Findings::new(origin, environment, read.faults);
+        let config = check::check(&read.file, &mut findings);
+        let (faults, warnings) = findings.finish();
+        Self {
+            config,
+            faults,
+            warnings,
+        }
+    }
+
+    /// Judges flags.
+    #[must_use]
+    pub fn of_flags(flags: &Flags, environment: &Environment) -> Self {
+        let mut findings = check::Findings::new(check::Origin::Flags, environment, Vec::new());
+        let config = check::check(&flags.as_file(), &mut findings);
+        let (faults, warnings) = findings.finish();
+        Self {
+            config,
+            faults,
+            warnings,
+        }
+    }
+
+    /// The configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError::Faulty`] with all faults.
+    pub fn into_config(self) -> Result<Config, ConfigError> {
+        self.config.ok_or(ConfigError::Faulty {
+            faults: self.faults,
+        })
+    }
+}
+
+/// Where the probes are answered by the file at `path`, or by default. Other faults of the file are
+/// not looked at: whoever asks a running gate must not be told off for a change that is under way.
+///
+/// # Errors
+/// [`ConfigError`]: the file cannot be read, or this one setting has a fault.
+pub fn probes_address(
+    path: Option<&Path>,
+    environment: &Environment,
+) -> Result<SocketAddr, ConfigError> {
+    let text = match path {
+        None => String::new(),
+        Some(path) => std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?,
+    };
+    let read = file::read(text, environment).map_err(|not_read| ConfigError::Faulty {
+        faults: not_read.faults,
+    })?;
+    let origin = check::Origin::File(&read.source);
+    let shape = read
+        .faults
+        .into_iter()
+        .filter(|fault| fault.path.is_within("probes"));
+    let mut findings = check::Findings::new(origin, environment, shape.collect());
+    let address = check::probes(&read.file, &mut findings);
+    let (faults, _) = findings.finish();
+    address
+        .filter(|_| faults.is_empty())
+        .ok_or(ConfigError::Faulty { faults })
+}

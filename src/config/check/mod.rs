@@ -1,0 +1,95 @@
+//! From [`ConfigFile`] to [`Config`]: every fault is collected, with its place in the file.
+//!
+//! Files of secrets and certificates are read, since only they can say whether they are good; nothing
+//! is written, no socket opened, no name looked up.
+
+mod access;
+mod findings;
+mod listen;
+mod providers;
+mod routes;
+mod secret;
+mod session;
+mod settings;
+mod shadow;
+mod upstreams;
+
+pub(crate) use self::findings::{Findings, Origin};
+pub(crate) use self::listen::probes;
+
+use super::Config;
+use super::tree::Path;
+use super::written::ConfigFile;
+use crate::gate::routes::Route;
+use crate::proxy::{Qualification, UpstreamSettings};
+
+/// Checks all of `file`; nothing, where `findings` has faults afterwards.
+pub(crate) fn check(file: &ConfigFile, findings: &mut Findings<'_>) -> Option<Config> {
+    let public_url = settings::public_url(file, findings);
+    let prefix = settings::prefix(file, findings);
+    let probes = probes(file, findings);
+    let listen = listen::listeners(file, probes, findings);
+    let trusted_proxies = listen::trusted_proxies(file, findings);
+    let limits = settings::limits(file, findings);
+    let public = providers::Public {
+        url: public_url.as_ref(),
+        prefix: prefix.as_deref(),
+    };
+    let providers = providers::check(file, &public, findings);
+    let session = session::check(file, public_url.as_ref(), findings);
+    let upstreams = upstreams::check(file, qualification(file), findings);
+    let routes = routes::check(file, &routes::Around::new(file, &public), findings);
+    warn_of_unused(&upstreams, &routes, findings);
+    let pages = settings::pages(file, findings);
+    if findings.has_faults() {
+        return None;
+    }
+    let (insecure, warnings, sources) = findings.take_rest();
+    Some(Config {
+        public_url: public_url?,
+        prefix: prefix?,
+        listen,
+        probes: probes?,
+        trusted_proxies,
+        providers,
+        session: session?,
+        upstreams,
+        routes,
+        limits,
+        log: settings::log(file),
+        pages,
+        insecure,
+        warnings,
+        sources,
+    })
+}
+
+/// Where there are several providers, what is told to the app names the one that said it.
+fn qualification(file: &ConfigFile) -> Qualification {
+    if several(file) {
+        Qualification::Qualified
+    } else {
+        Qualification::Plain
+    }
+}
+
+fn several(file: &ConfigFile) -> bool {
+    file.providers.as_ref().is_some_and(|all| all.len() > 1)
+}
+
+/// An app that no route leads to is guarded by nothing, since nothing reaches it.
+fn warn_of_unused(upstreams: &[UpstreamSettings], routes: &[Route], findings: &mut Findings<'_>) {
+    if findings.has_faults() {
+        return;
+    }
+    for (index, upstream) in upstreams.iter().enumerate() {
+        if !routes.iter().any(|route| route.upstream == index) {
+            let here = Path::root("upstreams").key(&upstream.name);
+            findings.warn(
+                &here,
+                "no route leads to this upstream",
+                "add a route, or take it away",
+            );
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! `routes`: the rules, and what they say together.
+
+use http::Method;
+
+use super::access::{Vouching, access};
+use super::providers::{self, Public};
+use super::{Findings, several, shadow};
+use crate::base::origin::{Host, Origin};
+use crate::config::nearest::did_you_mean;
+use crate::config::tree::Path;
+use crate::config::written::ConfigFile;
+use crate::config::written::route::{CredentialWritten, MatchWritten, RouteWritten};
+use crate::gate::access::Access;
+use crate::gate::path_pattern::PathPattern;
+use crate::gate::routes::{HostRule, Route};
+
+/// What routes may name.
+pub(super) struct Around<'a> {
+    upstreams: Vec<&'a str>,
+    providers: Vec<String>,
+    several_providers: bool,
+    public_host: Option<&'a Host>,
+    /// The path that our own endpoints take, with the path of the public URL.
+    own: Option<String>,
+}
+
+impl<'a> Around<'a> {
+    pub(super) fn new(file: &'a ConfigFile, public: &Public<'a>) -> Self {
+        let upstreams = file.upstreams.as_ref().map_or(&[][..], |all| &all.0);
+        let own = public
+            .url
+            .zip(public.prefix)
+            .map(|(url, prefix)| format!("{}{prefix}", url.path()));
+        Self {
+            upstreams: upstreams.iter().map(|(name, _)| name.as_str()).collect(),
+            providers: providers::ids(file),
+            several_providers: several(file),
+            public_host: public.url.map(|url| url.origin().host()),
+            own,
+        }
+    }
+
+    fn vouching(&self) -> Vouching<'_> {
+        if self.several_providers {
+            Vouching::OneOf(&self.providers)
+        } else {
+            Vouching::Only
+        }
+    }
+}
+
+/// All routes; where the key is absent, everybody who is signed in may pass.
+pub(super) fn check(
+    file: &ConfigFile,
+    around: &Around<'_>,
+    findings: &mut Findings<'_>,
+) -> Vec<Route> {
+    let here = Path::root("routes");
+    let Some(written) = &file.routes else {
+        if around.upstreams.len() > 1 {
+            findings.fault(
+                &here,
+                "with several upstreams, routes must say which",
+                "write `routes` with an `upstream` each",
+            );
+        }
+        return vec![Route {
+            name: "all".to_owned(),
+            hosts: HostRule::Public,
+            path: None,
+            methods: None,
+            access: Access::SignedIn,
+            upstream: 0,
+            websocket_origins: Vec::new(),
+        }];
+    };
+    if written.is_empty() && !findings.is_torn(&here) {
+        findings.warn(
+            &here,
+            "without a route everything is refused",
+            "write `- access: signed_in`",
+        );
+    }
+    let mut routes: Vec<Route> = Vec::new();
+    for (index, written) in written.iter().enumerate() {
+        let one = One {
+            written,
+            path: here.index(index),
+            around,
+        };
+        routes.extend(one.check(&routes, findings));
+    }
+    // What was cut away might be what makes two rules differ.
+    if routes.len() == written.len() && !findings.is_torn(&here) {
+        shadow::check(&routes, around.public_host, &here, findings);
+    }
+    routes
+}
+
+struct One<'a> {
+    written: &'a RouteWritten,
+    path: Path,
+    around: &'a Around<'a>,
+}
+
+impl One<'_> {
+    fn check(&self, before: &[Route], findings: &mut Findings<'_>) -> Option<Route> {
+        let matches = self.written.matches.clone().unwrap_or_default();
+        let hosts = self.hosts(&matches, findings);
+        let path = self.pattern(&matches, findings);
+        let methods = self.methods(&matches, findings);
+        let access = self.access(findings);
+        let upstream = self.upstream(findings);
+        self.credentials(findings);
+        let websocket_origins = self.websocket_origins(findings);
+        let name = self.name(&matches, before, findings);
+        Some(Route {
+            name,
+            hosts: hosts?,
+            path: path?,
+            methods: methods?,
+            access: access?,
+            upstream: upstream?,
+            websocket_origins,
+        })
+    }
+
+    fn hosts(&self, matches: &MatchWritten, findings: &mut Findings<'_>) -> Option<HostRule> {
+        match matches.host.as_deref() {
+            None => Some(HostRule::Public),
+            Some("*") => Some(HostRule::Any),
+            Some(text) => match Host::parse(text) {
+                Ok(host) if Some(&host) == self.around.public_host => Some(HostRule::Public),
+                Ok(host) => Some(HostRule::One(host)),
+                Err(_) => {
+                    findings.fault(
+                        &self.path.key("match").key("host"),
+                        "not a host name",
+                        "write it like `dash.example.com`, without a port, or \"*\" for every host",
+                    );
+                    None
+                }
+            },
+        }
+    }
+
+    fn pattern(
+        &self,
+        matches: &MatchWritten,
+        findings: &mut Findings<'_>,
+    ) -> Option<Option<PathPattern>> {
+        let Some(text) = &matches.path else {
+            return Some(None);
+        };
+        let here = self.path.key("match").key("path");
+        let pattern = match PathPattern::parse(text) {
+            Ok(pattern) => pattern,
+            Err(error) => {
+                findings.fault(&here, "not a path pattern", error.to_string());
+                return None;
+            }
+        };
+        let own = self.around.own.as_deref();
+        let ours = own.and_then(|own| text.strip_prefix(own));
+        if ours.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+            findings.fault(
+                &here,
+                "our own endpoints live here, so this never matches",
+                "take the rule away, or choose another `prefix`",
+            );
+        }
+        Some(Some(pattern))
+    }
+
+    fn methods(
+        &self,
+        matches: &MatchWritten,
+        findings: &mut Findings<'_>,
+    ) -> Option<Option<Vec<Method>>> {
+        let Some(written) = &matches.methods else {
+            return Some(None);
+        };
+        let here = self.path.key("match").key("methods");
+        if written.is_empty() && !findings.is_torn(&here) {
+            findings.fault(
+                &here,
+                "no method means that this never matches",
+                "list methods, or take the key away",
+            );
+        }
+        let mut methods = Vec::new();
+        for (index, text) in written.iter().enumerate() {
+            let method = Method::from_bytes(text.as_bytes()).ok();
+            match method.filter(|_| !text.bytes().any(|b| b.is_ascii_lowercase())) {
+                Some(method) => methods.push(method),
+                None => findings.fault(
+                    &here.index(index),
+                    "not a method",
+                    "methods are written in capitals: `GET`",
+                ),
+            }
+        }
+        Some(Some(methods))
+    }
+
+    fn access(&self, findings: &mut Findings<'_>) -> Option<Access> {
+        let here = self.path.key("access");
+        let Some(written) = &self.written.access else {
+            findings.fault(
+                &here,
+                "`access` is missing",
+                "say who may pass: `public`, `optional`, `signed_in` or a condition",
+            );
+            return None;
+        };
+        Some(access(written, &here, self.around.vouching(), findings))
+    }
+
+    fn upstream(&self, findings: &mut Findings<'_>) -> Option<usize> {
+        let here = self.path.key("upstream");
+        let names = &self.around.upstreams;
+        match &self.written.upstream {
+            None if names.len() > 1 => {
+                findings.fault(
+                    &here,
+                    "with several upstreams, a route must say which",
+                    format!("write `upstream: {}`", names.first().unwrap_or(&"NAME")),
+                );
+                None
+            }
+            None => Some(0),
+            Some(name) => {
+                let index = names.iter().position(|known| known == name);
+                if index.is_none() {
+                    let remedy = did_you_mean(name, names)
+                        .unwrap_or_else(|| "name one that is listed under `upstreams`".to_owned());
+                    findings.fault(&here, "there is no upstream of this name", remedy);
+                }
+                index
+            }
+        }
+    }
+
+    fn credentials(&self, findings: &mut Findings<'_>) {
+        let Some(written) = &self.written.credentials else {
+            return;
+        };
+        let here = self.path.key("credentials");
+        if written.is_empty() && !findings.is_torn(&here) {
+            findings.fault(
+                &here,
+                "nothing could ever be evidence here",
+                "write `[session]`, or take the key away",
+            );
+        }
+        for (index, credential) in written.iter().enumerate() {
+            match credential {
+                CredentialWritten::Session => {}
+                CredentialWritten::Bearer
+                | CredentialWritten::Basic
+                | CredentialWritten::ApiKey => findings.fault(
+                    &here.index(index),
+                    "not yet: credentials of programs",
+                    "write `[session]`, or take the key away",
+                ),
+            }
+        }
+    }
+
+    fn websocket_origins(&self, findings: &mut Findings<'_>) -> Vec<Origin> {
+        let here = self.path.key("websocket").key("origins");
+        let written = self.written.websocket.clone().unwrap_or_default();
+        let mut origins = Vec::new();
+        for (index, text) in written.origins.iter().flatten().enumerate() {
+            match Origin::parse(text) {
+                Ok(origin) => origins.push(origin),
+                Err(error) => findings.fault(
+                    &here.index(index),
+                    error.to_string(),
+                    "write it like `https://x.example.com`",
+                ),
+            }
+        }
+        origins
+    }
+
+    fn name(
+        &self,
+        matches: &MatchWritten,
+        before: &[Route],
+        findings: &mut Findings<'_>,
+    ) -> String {
+        let taken = |name: &str| before.iter().any(|route| route.name == name);
+        if let Some(name) = &self.written.name {
+            let here = self.path.key("name");
+            if name.trim().is_empty() || name.contains(char::is_control) {
+                findings.fault(&here, "not a name", "write a word, or leave the key out");
+            } else if taken(name) {
+                findings.fault(
+                    &here,
+                    "another route has this name already",
+                    "give each its own",
+                );
+            }
+            return name.clone();
+        }
+        let base = matches.path.clone().unwrap_or_else(|| "all".to_owned());
+        if !taken(&base) {
+            return base;
+        }
+        let numbered = |number: usize| format!("{base} ({number})");
+        (2..=before.len() + 2)
+            .map(numbered)
+            .find(|name| !taken(name))
+            .unwrap_or(base.clone())
+    }
+}

@@ -1,0 +1,158 @@
+//! `session`: how sessions are kept.
+
+use std::time::Duration;
+
+use super::Findings;
+use super::providers::Public;
+use super::secret::secret;
+use super::settings::positive;
+use crate::base::keyring::SessionKey;
+use crate::base::origin::PublicUrl;
+use crate::config::tree::Path;
+use crate::config::written::ConfigFile;
+use crate::config::written::session::{
+    CookieWritten, KeysWritten, SameSiteWritten, SessionWritten, StoreWritten,
+};
+use crate::config::{SessionKeys, SessionSettings};
+use crate::session::names::{CookieNames, CookieNamesError};
+use crate::session::{CookieSettings, SameSite, SessionLimits};
+
+/// The default of `idle`.
+const IDLE: Duration = Duration::from_secs(8 * 60 * 60);
+/// The default of `absolute`.
+const ABSOLUTE: Duration = Duration::from_secs(24 * 60 * 60);
+/// The default of `cookie.name`.
+const COOKIE: &str = "sidegate";
+/// The name of the key file in the state directory.
+const KEY_FILE: &str = "session-key";
+
+/// `session`.
+pub(super) fn check(
+    file: &ConfigFile,
+    public_url: Option<&PublicUrl>,
+    findings: &mut Findings<'_>,
+) -> Option<SessionSettings> {
+    let here = Path::root("session");
+    let written = file.session.clone().unwrap_or_default();
+    if let Some(StoreWritten::Memory | StoreWritten::Disk | StoreWritten::Redis) = written.store {
+        findings.fault(
+            &here.key("store"),
+            "not yet: this store",
+            "write `store: cookie`, which needs no state here",
+        );
+    }
+    let limits = limits(&written, &here, findings);
+    let cookie = cookie(written.cookie.unwrap_or_default(), public_url, findings);
+    let public = Public {
+        url: public_url,
+        prefix: None,
+    };
+    let keys = keys(written.keys.as_ref(), &public, findings);
+    Some(SessionSettings {
+        keys: keys?,
+        limits,
+        cookie: cookie?,
+    })
+}
+
+fn limits(written: &SessionWritten, here: &Path, findings: &mut Findings<'_>) -> SessionLimits {
+    let idle = positive(written.idle, &here.key("idle"), findings);
+    let absolute = positive(written.absolute, &here.key("absolute"), findings).unwrap_or(ABSOLUTE);
+    if let Some(idle) = idle.filter(|idle| *idle > absolute) {
+        findings.warn(
+            &here.key("idle"),
+            "a session ends before this, by `absolute`",
+            format!(
+                "write no more than `{}`",
+                humantime::format_duration(absolute.min(idle))
+            ),
+        );
+    }
+    SessionLimits {
+        idle: idle.unwrap_or(IDLE).min(absolute),
+        absolute,
+    }
+}
+
+fn keys(
+    written: Option<&KeysWritten>,
+    public: &Public<'_>,
+    findings: &mut Findings<'_>,
+) -> Option<SessionKeys> {
+    let here = Path::root("session").key("keys");
+    let sources = match written {
+        Some(KeysWritten::Word(_)) => return Some(SessionKeys::Ephemeral),
+        None => {
+            let folder = findings.environment().state_directory();
+            if folder.is_none() {
+                findings.fault(
+                    &here,
+                    "there is no session key and no state directory to make one in",
+                    "write `keys: [{ file: PATH }]` after `sidegate keygen --out PATH`, or set STATE_DIRECTORY, or write `keys: ephemeral`",
+                );
+            }
+            return Some(SessionKeys::StateFile(folder?.join(KEY_FILE)));
+        }
+        Some(KeysWritten::Sources(sources)) => sources,
+    };
+    if sources.is_empty() {
+        findings.fault(
+            &here,
+            "there is no key in this list",
+            "add one, or take the key `keys` away",
+        );
+        return None;
+    }
+    let mut keys: Vec<SessionKey> = Vec::new();
+    for (index, source) in sources.iter().enumerate() {
+        let item = here.index(index);
+        let Some(text) = secret(source, &item, public, findings) else {
+            continue;
+        };
+        match SessionKey::parse_file(text.expose()) {
+            Ok(some) => keys.extend(some),
+            Err(error) => findings.fault(
+                &item,
+                error.to_string(),
+                "make one with `sidegate keygen --out PATH`",
+            ),
+        }
+    }
+    Some(SessionKeys::Given(keys))
+}
+
+fn cookie(
+    written: CookieWritten,
+    public_url: Option<&PublicUrl>,
+    findings: &mut Findings<'_>,
+) -> Option<CookieSettings> {
+    let here = Path::root("session").key("cookie");
+    let settings = CookieSettings {
+        name: written.name.unwrap_or_else(|| COOKIE.to_owned()),
+        same_site: match written.same_site {
+            None | Some(SameSiteWritten::Lax) => SameSite::Lax,
+            Some(SameSiteWritten::Strict) => SameSite::Strict,
+        },
+        domain: written.domain,
+    };
+    // What the names are bound to makes no difference to whether a browser would take them.
+    match CookieNames::new(&settings, public_url?, "") {
+        Ok(_) => return Some(settings),
+        Err(error @ CookieNamesError::Name) => findings.fault(
+            &here.key("name"),
+            "not a name that browsers take",
+            error.to_string(),
+        ),
+        Err(error @ CookieNamesError::Domain) => findings.fault(
+            &here.key("domain"),
+            "browsers would not take this domain",
+            error.to_string(),
+        ),
+        Err(error @ CookieNamesError::Path) => findings.fault(
+            &Path::root("public_url"),
+            error.to_string(),
+            "write a shorter path",
+        ),
+    }
+    None
+}

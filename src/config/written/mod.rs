@@ -1,0 +1,286 @@
+//! The configuration as it is written: every key of the file, none of them checked against another.
+//!
+//! A key is absent or `None`; its default is applied in [`super::check`]. The comments here are the
+//! descriptions of the JSON Schema. No `flatten` and no `untagged`: both would lose the place of an
+//! error.
+
+pub mod provider;
+pub mod route;
+pub mod session;
+pub mod upstream;
+pub mod values;
+
+use schemars::JsonSchema;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+
+use self::provider::ProviderWritten;
+use self::route::RouteWritten;
+use self::session::SessionWritten;
+use self::upstream::UpstreamWritten;
+use self::values::{Later, Ordered, ShortOrLong, Size, Span, short_or_long};
+
+/// The configuration of Sidegate.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+#[schemars(title = "sidegate.yaml")]
+pub struct ConfigFile {
+    /// What browsers see: scheme, host, port and perhaps a path. Needed.
+    pub public_url: Option<String>,
+    /// Where requests are taken. Default: `127.0.0.1:4180`.
+    pub listen: Option<Vec<ListenWritten>>,
+    /// Where `/livez`, `/readyz`, `/metrics` and `/status` are answered.
+    pub probes: Option<ProbesWritten>,
+    /// Not yet: sessions, log level and reload over a socket.
+    pub admin: Option<Later>,
+    /// Whose forwarded headers are believed. Default: nobody's.
+    pub trusted_proxies: Option<TrustedProxiesWritten>,
+    /// The path of our own endpoints. Default: `/oauth2`.
+    pub prefix: Option<String>,
+    /// Who vouches for people. At least one is needed.
+    pub providers: Option<Vec<ProviderWritten>>,
+    /// How sessions are kept.
+    pub session: Option<SessionWritten>,
+    /// The apps behind, by name. At least one is needed.
+    pub upstreams: Option<Ordered<UpstreamWritten>>,
+    /// Not yet: whose bearer tokens are accepted.
+    pub bearer: Option<Later>,
+    /// The rules: the first match wins, and what none matches is refused. Default: one rule, everybody who is signed in.
+    pub routes: Option<Vec<RouteWritten>>,
+    /// What a connection may cost.
+    pub limits: Option<LimitsWritten>,
+    /// How logins are begun.
+    pub login: Option<LoginWritten>,
+    /// What our pages say.
+    pub pages: Option<PagesWritten>,
+    /// What is logged, and how.
+    pub log: Option<LogWritten>,
+    /// Allows a `public_url` with `http` that is not loopback: everybody on the way can then take sessions over. Default: `false`.
+    pub insecure_public_http: Option<bool>,
+    /// Allows `0.0.0.0/0` and `::/0` among the trusted proxies: everybody can then name any client address. Default: `false`.
+    pub insecure_trust_any_proxy: Option<bool>,
+}
+
+/// One listener: `ADDRESS` or a mapping.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub enum ListenWritten {
+    /// The address alone.
+    Address(String),
+    /// The long form.
+    Full(ListenFull),
+}
+
+/// One listener, in full.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct ListenFull {
+    /// `IP:PORT` or `unix:/PATH`.
+    pub address: Option<String>,
+    /// Not yet: certificate and key.
+    pub tls: Option<Later>,
+    /// Not yet: the PROXY protocol.
+    pub proxy_protocol: Option<Later>,
+    /// Not yet: a path for simple load balancers.
+    pub health_path: Option<Later>,
+}
+
+/// The listener of the probes.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct ProbesWritten {
+    /// `IP:PORT`. Default: `127.0.0.1:4181`.
+    pub address: Option<String>,
+}
+
+/// Whose forwarded headers are believed: a list of peers, or a mapping.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub enum TrustedProxiesWritten {
+    /// The peers alone.
+    Peers(Vec<String>),
+    /// The long form.
+    Full(TrustedProxiesFull),
+}
+
+/// Whose forwarded headers are believed, in full.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct TrustedProxiesFull {
+    /// Addresses and networks of front proxies, and `unix` for peers on a Unix listener. Default: none.
+    pub peers: Option<Vec<String>>,
+    /// The one header family that they write. Default: `x_forwarded_for`.
+    pub header: Option<HeaderFamily>,
+    /// Not yet: how many proxies a request comes through.
+    pub hops: Option<Later>,
+}
+
+/// A family of forwarded headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(
+    rename_all = "snake_case",
+    expecting = "`x_forwarded_for` or `forwarded`"
+)]
+pub enum HeaderFamily {
+    /// `X-Forwarded-For`.
+    XForwardedFor,
+    /// `Forwarded`.
+    Forwarded,
+}
+
+/// What a connection may cost.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct LimitsWritten {
+    /// The longest request target. Default: `32KiB`.
+    pub target: Option<Size>,
+    /// The largest request head. Default: `64KiB`.
+    pub header_block: Option<Size>,
+    /// The most header fields of a request. Default: `128`.
+    pub header_fields: Option<u64>,
+    /// How long a request head may take to arrive. Default: `10s`.
+    pub header_timeout: Option<Span>,
+    /// How long a body or an answer may stand still. Default: `60s`.
+    pub idle_between_bytes: Option<Span>,
+    /// How long a connection may wait for its next request. Default: `75s`.
+    pub keep_alive_idle: Option<Span>,
+    /// How long a WebSocket may stand still. Default: `1h`.
+    pub websocket_idle: Option<Span>,
+    /// The most connections at a time. Default: `10000`.
+    pub connections: Option<u64>,
+    /// How long connecting to an upstream may take. Default: `5s`.
+    pub upstream_connect: Option<Span>,
+    /// How long an upstream may take to begin its answer. Default: `60s`.
+    pub upstream_first_byte: Option<Span>,
+    /// Not yet: the most streams of an HTTP/2 connection.
+    pub http2_streams: Option<Later>,
+    /// How long requests in flight may take to finish when the process is told to stop. Default: `30s`.
+    pub drain: Option<Span>,
+}
+
+/// How logins are begun.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct LoginWritten {
+    /// Not yet: keeps the fragment of the page that was wanted.
+    pub keep_fragment: Option<Later>,
+    /// Not yet: pages that may frame the app.
+    pub embed_origins: Option<Later>,
+}
+
+/// What our pages say.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct PagesWritten {
+    /// Not yet: pages of the operator's own.
+    pub directory: Option<Later>,
+    /// Not yet: a picture on every page.
+    pub logo: Option<Later>,
+    /// Whom to ask for help: an address or a sentence. Default: nothing is said.
+    pub support: Option<String>,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct LogWritten {
+    /// The form of a line; `auto` is for people on a terminal and JSON elsewhere. Default: `auto`.
+    pub format: Option<FormatWritten>,
+    /// The least important line that is written. Default: `info`.
+    pub level: Option<LevelWritten>,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", expecting = "`auto`, `human` or `json`")]
+pub enum FormatWritten {
+    /// For people on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The importance of a log line.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(
+    rename_all = "snake_case",
+    expecting = "`error`, `warn`, `info`, `debug` or `trace`"
+)]
+pub enum LevelWritten {
+    /// Something of ours broke.
+    Error,
+    /// A provider or an upstream failed.
+    Warn,
+    /// What happened.
+    Info,
+    /// Why it happened.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl ListenWritten {
+    /// The long form of either.
+    #[must_use]
+    pub fn full(&self) -> ListenFull {
+        match self {
+            Self::Address(address) => ListenFull {
+                address: Some(address.clone()),
+                ..ListenFull::default()
+            },
+            Self::Full(full) => full.clone(),
+        }
+    }
+}
+
+impl TrustedProxiesWritten {
+    /// The long form of either.
+    #[must_use]
+    pub fn full(&self) -> TrustedProxiesFull {
+        match self {
+            Self::Peers(peers) => TrustedProxiesFull {
+                peers: Some(peers.clone()),
+                ..TrustedProxiesFull::default()
+            },
+            Self::Full(full) => full.clone(),
+        }
+    }
+}
+
+impl<'de> ShortOrLong<'de> for ListenWritten {
+    const EXPECTED: &'static str = "an address or a mapping";
+
+    fn short<E: Error>(text: &str) -> Result<Self, E> {
+        Ok(Self::Address(text.to_owned()))
+    }
+
+    fn mapping<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ListenFull::deserialize(deserializer).map(Self::Full)
+    }
+}
+
+impl<'de> Deserialize<'de> for ListenWritten {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        short_or_long(deserializer)
+    }
+}
+
+impl<'de> ShortOrLong<'de> for TrustedProxiesWritten {
+    const EXPECTED: &'static str = "a list of addresses and networks, or a mapping";
+
+    fn mapping<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        TrustedProxiesFull::deserialize(deserializer).map(Self::Full)
+    }
+
+    fn list<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(Self::Peers)
+    }
+}
+
+impl<'de> Deserialize<'de> for TrustedProxiesWritten {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        short_or_long(deserializer)
+    }
+}

@@ -1,0 +1,114 @@
+//! `session`, as written.
+
+use schemars::JsonSchema;
+use serde::de::{Error, Unexpected};
+use serde::{Deserialize, Deserializer};
+
+use super::values::{Later, ShortOrLong, Span, short_or_long};
+use crate::config::secret_source::SecretSource;
+
+/// How sessions are kept.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct SessionWritten {
+    /// The keys that seal sessions: the first seals, all open; or `ephemeral`. Default: one file, made once in the state directory.
+    pub keys: Option<KeysWritten>,
+    /// Where sessions live; `memory`, `disk` and `redis` are not yet. Default: `cookie`.
+    pub store: Option<StoreWritten>,
+    /// A session that is not used for this long ends. Default: `8h`.
+    pub idle: Option<Span>,
+    /// A session ends after this long in any case. Default: `24h`.
+    pub absolute: Option<Span>,
+    /// Not yet: how old the provider's word may get.
+    pub recheck: Option<Later>,
+    /// Not yet: how long past that when the provider does not answer.
+    pub outage_grace: Option<Later>,
+    /// How the cookies look.
+    pub cookie: Option<CookieWritten>,
+    /// Not yet: the Redis that holds sessions.
+    pub redis: Option<Later>,
+    /// Not yet: says that there is only one gate.
+    pub single_instance: Option<Later>,
+    /// Not yet: the store that people move away from.
+    pub previous_store: Option<Later>,
+    /// Not yet: the folder that holds sessions.
+    pub disk: Option<Later>,
+}
+
+/// The keys that seal sessions.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub enum KeysWritten {
+    /// `ephemeral`: a fresh key at every start.
+    Word(EphemeralWritten),
+    /// Where the keys are.
+    Sources(Vec<SecretSource>),
+}
+
+/// The word for a fresh key at every start.
+#[derive(Debug, Clone, Copy, JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum EphemeralWritten {
+    /// A fresh key at every start: a restart signs everybody out.
+    Ephemeral,
+}
+
+/// Where sessions live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(
+    rename_all = "snake_case",
+    expecting = "`cookie`, `memory`, `disk` or `redis`"
+)]
+pub enum StoreWritten {
+    /// In the cookie itself: no state here.
+    Cookie,
+    /// Not yet.
+    Memory,
+    /// Not yet.
+    Disk,
+    /// Not yet.
+    Redis,
+}
+
+/// How the cookies look.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct CookieWritten {
+    /// The operator's part of the name. Default: `sidegate`.
+    pub name: Option<String>,
+    /// Whether the session is sent along on navigations from other sites. Default: `lax`.
+    pub same_site: Option<SameSiteWritten>,
+    /// Shares the session over the hosts below this domain. Default: the host of `public_url` alone.
+    pub domain: Option<String>,
+}
+
+/// The `SameSite` attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", expecting = "`lax` or `strict`")]
+pub enum SameSiteWritten {
+    /// Sent along on navigations from other sites.
+    Lax,
+    /// Never sent along from other sites.
+    Strict,
+}
+
+impl<'de> ShortOrLong<'de> for KeysWritten {
+    const EXPECTED: &'static str = "a list of key files, or `ephemeral`";
+
+    fn short<E: Error>(text: &str) -> Result<Self, E> {
+        match text {
+            "ephemeral" => Ok(Self::Word(EphemeralWritten::Ephemeral)),
+            _ => Err(E::invalid_type(Unexpected::Str(text), &Self::EXPECTED)),
+        }
+    }
+
+    fn list<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(Self::Sources)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeysWritten {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        short_or_long(deserializer)
+    }
+}
