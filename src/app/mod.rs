@@ -1,1 +1,191 @@
-//! Floor 7: the wiring: one request from facts to reply.
+//! Floor 7: the wiring. [`App::start`] builds everything that a configuration says and runs it;
+//! [`journey`] is what happens to one request.
+
+pub mod access_log;
+pub mod audit;
+pub mod claim_once;
+pub mod endpoint;
+pub mod generation;
+pub mod iso_time;
+pub mod journey;
+pub mod log_line;
+pub mod log_names;
+pub mod log_sink;
+pub mod pages;
+pub mod reference;
+pub mod reload;
+pub mod reply;
+pub mod respond;
+pub mod shown;
+pub mod start;
+pub mod status;
+pub mod telemetry;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use self::access_log::AccessLog;
+use self::audit::AuditLog;
+use self::generation::{Generation, Live};
+use self::journey::Worker;
+use self::log_line::Level;
+use self::log_names::UserLogging;
+use self::log_sink::LogSink;
+use self::start::{StartError, session_keys};
+use self::status::Status;
+use crate::base::clock::Clock;
+use crate::config::Config;
+use crate::server::drain::{Drain, Stage};
+use crate::server::listener::Listener;
+use crate::server::worker::Workers;
+use crate::server::{ListenAddress, probes};
+
+/// What all threads of the process see.
+#[derive(Debug)]
+pub struct Shared {
+    /// What outlives a reload.
+    pub live: Live,
+    /// The generation that new requests fall under.
+    pub current: ArcSwap<Generation>,
+    /// Where security events are told.
+    pub audit: AuditLog,
+    /// Where access lines go; each worker has a writer of its own.
+    pub access: AccessLog,
+    /// Whether tunnels must end.
+    pub ended: watch::Receiver<bool>,
+}
+
+/// Where and what the process logs.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    /// Where access and audit lines go.
+    pub sink: LogSink,
+    /// The least important access line that is written.
+    pub least: Level,
+    /// How people are named.
+    pub users: UserLogging,
+}
+
+/// A running Sidegate.
+#[derive(Debug)]
+pub struct App {
+    shared: Arc<Shared>,
+    workers: Arc<Workers>,
+    drain: Drain,
+    end: watch::Sender<bool>,
+    status: Arc<Status>,
+    /// Where requests are taken, with the ports that the kernel gave; Unix sockets are left out.
+    pub addresses: Vec<SocketAddr>,
+    /// Where the probes are answered.
+    pub probes: SocketAddr,
+}
+
+impl App {
+    /// Builds and starts everything. Must be called within the control runtime. The provider may be
+    /// down: nothing is asked of it before requests are taken.
+    ///
+    /// # Errors
+    /// [`StartError`]; then nothing runs.
+    pub async fn start(
+        config: Config,
+        clock: Clock,
+        workers: usize,
+        logs: Logs,
+    ) -> Result<Self, StartError> {
+        let control = Handle::current();
+        let live = Live::new(clock, control);
+        let listeners = bind(&config.listen)?;
+        let probes_listener = TcpListener::bind(config.probes).await;
+        let named = |cause| StartError::Listen {
+            address: config.probes.to_string(),
+            cause,
+        };
+        let probes_listener = probes_listener.map_err(named)?;
+        let probes_address = probes_listener.local_addr().map_err(named)?;
+        let keys = session_keys(&config.session.keys, live.entropy)?;
+        let limits = config.limits.clone();
+        let generation = Generation::build(config, &keys, &live)?;
+        let (end, ended) = watch::channel(false);
+        let shared = Arc::new(Shared {
+            live,
+            current: ArcSwap::from_pointee(generation),
+            audit: AuditLog::new(logs.sink.clone(), logs.users),
+            access: AccessLog::new(logs.sink, logs.least),
+            ended,
+        });
+        let (drain, drained) = Drain::pair();
+        let make = {
+            let shared = Arc::clone(&shared);
+            move || Worker::new(Arc::clone(&shared))
+        };
+        let workers =
+            Arc::new(Workers::start(workers, &limits, &drained, make).map_err(StartError::Thread)?);
+        let addresses = listeners.iter().filter_map(Listener::address).collect();
+        for listener in listeners {
+            let (workers, drained) = (Arc::clone(&workers), drained.clone());
+            tokio::spawn(async move { workers.accept(listener, drained).await });
+        }
+        let status = Arc::new(Status::new(
+            Arc::clone(&shared),
+            Arc::clone(&workers),
+            drained,
+        ));
+        tokio::spawn(probes::serve(
+            probes_listener,
+            Arc::clone(&status) as Arc<_>,
+        ));
+        Ok(Self {
+            shared,
+            workers,
+            drain,
+            end,
+            status,
+            addresses,
+            probes: probes_address,
+        })
+    }
+
+    /// What all threads see.
+    #[must_use]
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Takes no new connections, lets requests in flight finish within `limits.drain`, ends
+    /// tunnels, and stops.
+    pub async fn stop(self) {
+        self.drain.move_on(Stage::Draining);
+        let limit = self.shared.current.load().config.limits.drain;
+        let workers = Arc::clone(&self.workers);
+        drop(self.status);
+        let quiet = async {
+            while workers.connections() > 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        // What is left at the deadline is cut.
+        drop(tokio::time::timeout(limit, quiet).await);
+        self.end.send_replace(true);
+        self.drain.move_on(Stage::Ended);
+    }
+}
+
+fn bind(addresses: &[ListenAddress]) -> Result<Vec<Listener>, StartError> {
+    addresses
+        .iter()
+        .map(|address| {
+            Listener::bind(address).map_err(|cause| StartError::Listen {
+                address: match address {
+                    ListenAddress::Tcp(address) => address.to_string(),
+                    ListenAddress::Unix(path) => path.display().to_string(),
+                },
+                cause,
+            })
+        })
+        .collect()
+}

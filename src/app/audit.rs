@@ -1,0 +1,210 @@
+//! One line for one security event, with a stable name, a stable reason and the reference of the
+//! request that it happened in.
+
+use super::iso_time::Timestamp;
+use super::log_line::{Level, Line};
+use super::log_names::{SessionName, UserLogging, UserName, write_client_address};
+use super::log_sink::{LogSink, Worth};
+use super::reference::Reference;
+use super::respond::fault::{Fault, word};
+use crate::gate::access::Missing;
+use crate::gate::client_address::ClientAddress;
+use crate::oidc::claims::Identity;
+use crate::session::Session;
+
+/// Something that whoever guards this site wants to know of.
+#[derive(Debug)]
+pub enum AuditEvent<'a> {
+    /// Somebody signed in: a session began.
+    Login(&'a Session),
+    /// A login came to nothing.
+    LoginFailed {
+        /// The provider's id, where it is known.
+        provider: Option<&'a str>,
+        /// Why.
+        fault: &'a Fault,
+    },
+    /// Somebody proved who they are, but the provider's `admit` does not let them in.
+    LoginDenied {
+        /// The provider's id.
+        provider: &'a str,
+        /// Who it was.
+        identity: &'a Identity,
+        /// What is missing.
+        missing: Missing,
+    },
+    /// Somebody signed in may not open what they asked for.
+    Deny {
+        /// Who it was.
+        session: &'a Session,
+        /// The route's name.
+        route: Option<&'a str>,
+        /// What is missing.
+        missing: Missing,
+    },
+    /// A session was ended by its owner.
+    Logout(&'a Session),
+    /// The configuration was read again.
+    ConfigReload(Reload<'a>),
+    /// A provider began or ceased to answer.
+    Provider {
+        /// Its id.
+        provider: &'a str,
+        /// What it is like now.
+        state: ProviderState,
+    },
+}
+
+/// What became of a new configuration.
+#[derive(Debug, Clone, Copy)]
+pub enum Reload<'a> {
+    /// It is in force.
+    Taken,
+    /// It is not; the one before stays in force. The reason holds no secret.
+    Refused(&'a str),
+}
+
+/// Whether a provider answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProviderState {
+    /// Its metadata and keys are known and fresh.
+    Ready,
+    /// It does not answer; what is known of it is used for as long as it is good.
+    Stale,
+    /// Nothing good is known of it: nobody can sign in.
+    Unavailable,
+}
+
+/// The request that an event happened in.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// Its reference.
+    pub reference: Reference,
+    /// The client's address.
+    pub client_address: &'a ClientAddress,
+}
+
+/// Writes audit lines. They are written whatever the level of the log.
+#[derive(Debug, Clone)]
+pub struct AuditLog {
+    sink: LogSink,
+    users: UserLogging,
+}
+
+impl AuditLog {
+    /// Lines go to `sink`, and name people as `users` says. `Off` counts as `Hash` here: an event
+    /// without its person is of no use.
+    #[must_use]
+    pub fn new(sink: LogSink, users: UserLogging) -> Self {
+        let users = match users {
+            UserLogging::Off | UserLogging::Hash => UserLogging::Hash,
+            UserLogging::Subject => UserLogging::Subject,
+            UserLogging::Email => UserLogging::Email,
+        };
+        Self { sink, users }
+    }
+
+    /// Writes the line about `event`, which happened at `at` in the request `origin`, or in none.
+    pub fn write(&self, at: Timestamp, origin: Option<Origin<'_>>, event: &AuditEvent<'_>) {
+        let mut buffer = String::with_capacity(256);
+        let (level, name) = event.level_and_name();
+        let mut line = Line::begin(&mut buffer, self.sink.style(), at, level, name);
+        if let Some(origin) = origin {
+            line.text("reference", origin.reference.as_str(), 16);
+            write_client_address(&mut line, origin.client_address);
+        }
+        self.write_event(&mut line, event);
+        line.end();
+        self.sink.send(&buffer, Worth::Kept);
+    }
+
+    fn write_event(&self, line: &mut Line<'_>, event: &AuditEvent<'_>) {
+        match event {
+            AuditEvent::Login(session) | AuditEvent::Logout(session) => {
+                self.write_session(line, session);
+            }
+            AuditEvent::LoginFailed { provider, fault } => {
+                if let Some(provider) = provider {
+                    line.text("provider", provider, 128);
+                }
+                line.text("reason", fault.code(), 64);
+                line.display("detail", fault, 512);
+            }
+            AuditEvent::LoginDenied {
+                provider,
+                identity,
+                missing,
+            } => {
+                self.write_user(line, identity);
+                line.text("provider", provider, 128);
+                write_missing(line, *missing);
+            }
+            AuditEvent::Deny {
+                session,
+                route,
+                missing,
+            } => {
+                self.write_session(line, session);
+                if let Some(route) = route {
+                    line.text("route", route, 128);
+                }
+                write_missing(line, *missing);
+            }
+            AuditEvent::ConfigReload(Reload::Taken) => line.text("outcome", "taken", 16),
+            AuditEvent::ConfigReload(Reload::Refused(reason)) => {
+                line.text("outcome", "refused", 16);
+                line.text("detail", reason, 2048);
+            }
+            AuditEvent::Provider { provider, state } => {
+                line.text("provider", provider, 128);
+                line.text("state", state.as_str(), 16);
+            }
+        }
+    }
+
+    fn write_session(&self, line: &mut Line<'_>, session: &Session) {
+        self.write_user(line, &session.identity);
+        line.text("session", SessionName::of(&session.id).as_str(), 16);
+        line.text("provider", &session.provider, 128);
+    }
+
+    fn write_user(&self, line: &mut Line<'_>, identity: &Identity) {
+        if let Some(user) = UserName::of(identity, self.users) {
+            line.text("user", user.as_str(), 256);
+        }
+    }
+}
+
+fn write_missing(line: &mut Line<'_>, missing: Missing) {
+    line.text("reason", Fault::missing_code(missing), 64);
+    line.text("missing", word(missing), 64);
+}
+
+impl AuditEvent<'_> {
+    fn level_and_name(&self) -> (Level, &'static str) {
+        match self {
+            Self::Login(_) => (Level::Info, "login"),
+            Self::LoginFailed { .. } | Self::LoginDenied { .. } => (Level::Warn, "login_failed"),
+            Self::Deny { .. } => (Level::Warn, "deny"),
+            Self::Logout(_) => (Level::Info, "logout"),
+            Self::ConfigReload(Reload::Taken) => (Level::Info, "config_reload"),
+            Self::ConfigReload(Reload::Refused(_)) => (Level::Error, "config_reload"),
+            Self::Provider { state, .. } => match state {
+                ProviderState::Ready => (Level::Info, "provider"),
+                ProviderState::Stale | ProviderState::Unavailable => (Level::Warn, "provider"),
+            },
+        }
+    }
+}
+
+impl ProviderState {
+    /// The state's name in lines.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Stale => "stale",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}

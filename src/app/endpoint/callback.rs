@@ -1,0 +1,199 @@
+//! Finishes a login. Order is everything: all checks come before the first effect, and each hands
+//! over what the next one needs.
+
+use std::sync::Arc;
+
+use crate::app::audit::AuditEvent;
+use crate::app::claim_once::{Act, Claimed};
+use crate::app::endpoint::Visit;
+use crate::app::endpoint::login::{self, Beginning};
+use crate::app::reply::{Answer, Reply};
+use crate::app::respond::Fault;
+use crate::base::return_to::ReturnTo;
+use crate::gate::access::Verdict;
+use crate::gate::facts::{Asker, Facts};
+use crate::oidc::authorization::{LoginParameters, PendingLogin};
+use crate::oidc::callback::AuthorizationResponse;
+use crate::provider::{Provider, admits};
+use crate::session::Session;
+use crate::session::cookie::{SessionCookie, WriteError};
+use crate::session::lifetime::SignedIn;
+use crate::session::pending::{LOGIN_LIFETIME, LoginCookies, Recalled};
+use crate::session::state::LoginState;
+
+/// Judges what came to the callback of the provider with the id `provider`, and lets the person in.
+pub async fn finish(provider: &str, facts: &Facts, visit: &Visit<'_>) -> Reply {
+    let Some(provider) = visit.generation.provider(provider) else {
+        return Reply::refuse(Fault::UnknownProvider);
+    };
+    let response = match AuthorizationResponse::parse(facts.target().query().unwrap_or("")) {
+        Ok(response) => response,
+        Err(error) => return Reply::refuse(error.into()),
+    };
+    let Some(state) = response.state().map(str::to_owned) else {
+        return lost(provider, None, &response, facts, visit);
+    };
+    let cookies = login_cookies(visit);
+    match cookies.recall::<PendingLogin>(&state, visit.presented) {
+        Recalled::Pending(pending) => {
+            let reply = redeem(provider, pending, response, &state, visit).await;
+            match reply {
+                Ok(reply) => reply,
+                // A login that failed is spent: its cookie goes, a session that was there stays.
+                Err(fault) => {
+                    tell_failure(provider, &fault, visit);
+                    let page = page_of_state(&state, visit).as_str().to_owned();
+                    let reply = Reply::refuse(fault).with_cookies([cookies.forget(&state)]);
+                    reply.leading_to(Some(page))
+                }
+            }
+        }
+        Recalled::Expired(pending)
+            if facts.asker() == Asker::Navigation && !response.is_error() =>
+        {
+            let beginning = Beginning {
+                page: visit.page_of_text(Some(pending.return_to())),
+                wishes: LoginParameters::default(),
+                attempt: pending.attempt(),
+            };
+            login::begin_at(provider, beginning, visit).with_cookies([cookies.forget(&state)])
+        }
+        Recalled::Finished(_) => to_page(page_of_state(&state, visit)),
+        Recalled::Expired(_) | Recalled::Unusable | Recalled::Absent => {
+            lost(provider, Some(&state), &response, facts, visit)
+        }
+    }
+}
+
+fn tell_failure(provider: &Provider, fault: &Fault, visit: &Visit<'_>) {
+    let provider = provider.id();
+    visit.teller.tell(&match fault {
+        Fault::NotAdmittedHere(identity, missing) => AuditEvent::LoginDenied {
+            provider,
+            identity,
+            missing: *missing,
+        },
+        fault => AuditEvent::LoginFailed {
+            provider: Some(provider),
+            fault,
+        },
+    });
+}
+
+/// From a pending login and a response to a session, or to the first thing that does not hold.
+async fn redeem(
+    provider: &Arc<Provider>,
+    pending: PendingLogin,
+    response: AuthorizationResponse,
+    state: &str,
+    visit: &Visit<'_>,
+) -> Result<Reply, Fault> {
+    let page = visit.page_of_text(Some(pending.return_to()));
+    let grant = pending.redeem(response, provider.id(), visit.now, LOGIN_LIFETIME)?;
+    let until = visit.now.plus(LOGIN_LIFETIME * 2);
+    match visit
+        .live
+        .claims
+        .claim_once(Act::Callback, state, until, visit.now)
+    {
+        Claimed::First => {}
+        Claimed::Again => return Ok(to_page(page)),
+        Claimed::Full => return Err(Fault::Overloaded),
+    }
+    // Detached: a browser that goes away in the middle must not leave half a login behind.
+    let at = Arc::clone(provider);
+    let exchange = visit
+        .live
+        .control
+        .spawn(async move { at.complete_login(grant).await });
+    let who = match exchange.await {
+        Ok(Ok(who)) => who,
+        Ok(Err(error)) => {
+            let reference = visit.teller.reference.get_or_draw(visit.live.entropy);
+            tracing::warn!(%reference, provider = provider.id(), reason = %error, "login not completed");
+            return Err(error.into());
+        }
+        Err(_) => return Err(Fault::Internal),
+    };
+    if let Verdict::NotMet(missing) = admits(provider, &who) {
+        return Err(Fault::NotAdmittedHere(Box::new(who.identity), missing));
+    }
+    admit(who, state, &page, visit)
+}
+
+/// Begins the session. Whatever the browser had before, it has this now.
+fn admit(who: SignedIn, state: &str, page: &ReturnTo, visit: &Visit<'_>) -> Result<Reply, Fault> {
+    let generation = visit.generation;
+    let id = visit.live.entropy.bytes().map_err(|_| Fault::Internal)?;
+    let limits = generation.config.session.limits;
+    let mut session = Session::start(who, id, limits, visit.now);
+    let write = |session: &Session| {
+        let (keyring, names) = (&generation.keyring, &generation.names);
+        SessionCookie::write(session, keyring, names, visit.presented, visit.now)
+    };
+    let lines = match write(&session) {
+        Err(WriteError::TooLarge(_)) if session.raw_id_token.is_some() => {
+            // Signing out will ask at the provider; that is better than not signing in.
+            session.raw_id_token = None;
+            write(&session)?
+        }
+        outcome => outcome?,
+    };
+    visit.teller.tell(&AuditEvent::Login(&session));
+    let finished = login_cookies(visit).finish(state)?;
+    Ok(to_page(page.clone())
+        .with_cookies(lines)
+        .with_cookies([finished]))
+}
+
+/// An answer to a login that this browser does not know: its cookie is lost, or somebody else began
+/// it. Nothing of it is redeemed. A person is sent to where they wanted to go, once.
+fn lost(
+    provider: &Provider,
+    state: Option<&str>,
+    response: &AuthorizationResponse,
+    facts: &Facts,
+    visit: &Visit<'_>,
+) -> Reply {
+    if response.is_error() || facts.asker() != Asker::Navigation {
+        return Reply::refuse(Fault::StateMissing);
+    }
+    let generation = visit.generation;
+    let opened = state
+        .and_then(|state| LoginState::open(state, &generation.keyring, &generation.names).ok());
+    let page = visit.page_of_text(opened.as_ref().and_then(|state| state.return_to.as_deref()));
+    if visit.session().is_some() {
+        return to_page(page);
+    }
+    let attempt = match &opened {
+        None => 1,
+        Some(state) => match state.next_attempt(String::new(), visit.now) {
+            Some(next) => next.attempt,
+            None => return Reply::refuse(Fault::StateMissing),
+        },
+    };
+    let beginning = Beginning {
+        page,
+        wishes: LoginParameters::default(),
+        attempt,
+    };
+    login::begin_at(provider, beginning, visit)
+}
+
+fn page_of_state(state: &str, visit: &Visit<'_>) -> ReturnTo {
+    let generation = visit.generation;
+    let opened = LoginState::open(state, &generation.keyring, &generation.names).ok();
+    visit.page_of_text(opened.and_then(|state| state.return_to).as_deref())
+}
+
+fn to_page(page: ReturnTo) -> Reply {
+    Reply::new(Answer::SeeOther(page.as_str().to_owned()))
+}
+
+fn login_cookies<'a>(visit: &Visit<'a>) -> LoginCookies<'a> {
+    LoginCookies::new(
+        &visit.generation.names,
+        &visit.generation.keyring,
+        visit.now,
+    )
+}

@@ -1,0 +1,107 @@
+//! Our own endpoints: one act each. Every act is all checks first, then its effect.
+
+pub mod callback;
+pub mod login;
+pub mod parameters;
+pub mod sign_in;
+pub mod sign_out;
+pub mod userinfo;
+
+use std::sync::Arc;
+
+use crate::app::audit::{AuditEvent, AuditLog, Origin};
+use crate::app::generation::{Generation, Live};
+use crate::app::iso_time::Timestamp;
+use crate::app::reference::LazyReference;
+use crate::app::reply::Reply;
+use crate::base::clock::UnixTime;
+use crate::base::entropy::Entropy;
+use crate::base::return_to::ReturnTo;
+use crate::gate::client_address::ClientAddress;
+use crate::gate::endpoint::Endpoint;
+use crate::gate::facts::Facts;
+use crate::session::Session;
+use crate::session::evidence::Evidence;
+use crate::session::presented::Presented;
+
+/// What an endpoint has to go by.
+#[derive(Debug)]
+pub struct Visit<'a> {
+    /// What outlives a reload.
+    pub live: &'a Live,
+    /// Rules, keys, providers.
+    pub generation: &'a Generation,
+    /// The cookies that came.
+    pub presented: &'a Presented,
+    /// What the session's cookie proved.
+    pub evidence: &'a Evidence,
+    /// The moment of the request.
+    pub now: UnixTime,
+    /// Where security events are told.
+    pub teller: Teller<'a>,
+}
+
+/// Tells the audit log of what happens in one request.
+#[derive(Debug, Clone, Copy)]
+pub struct Teller<'a> {
+    /// The log.
+    pub log: &'a AuditLog,
+    /// The request's reference, drawn when it is first needed.
+    pub reference: &'a LazyReference,
+    /// Where references come from.
+    pub entropy: Entropy,
+    /// The client's address.
+    pub client_address: &'a ClientAddress,
+}
+
+impl Teller<'_> {
+    /// Writes one line.
+    pub fn tell(&self, event: &AuditEvent<'_>) {
+        let reference = self.reference.get_or_draw(self.entropy);
+        let origin = Origin {
+            reference,
+            client_address: self.client_address,
+        };
+        self.log.write(Timestamp::now(), Some(origin), event);
+    }
+}
+
+impl Visit<'_> {
+    /// The live session, if there is one.
+    #[must_use]
+    pub fn session(&self) -> Option<&Arc<Session>> {
+        crate::gate::live_session(self.evidence)
+    }
+
+    /// The app's home.
+    #[must_use]
+    pub fn home(&self) -> ReturnTo {
+        ReturnTo::home(&self.generation.config.public_url)
+    }
+
+    /// `wanted`, if it is a page of the app: going back to an endpoint of ours leads nowhere.
+    #[must_use]
+    pub fn page(&self, wanted: Option<ReturnTo>) -> ReturnTo {
+        wanted
+            .filter(|page| !self.generation.gate.is_own_path(page.as_str()))
+            .unwrap_or_else(|| self.home())
+    }
+
+    /// A page that comes as text: from a query, or back from the sealed state.
+    #[must_use]
+    pub fn page_of_text(&self, text: Option<&str>) -> ReturnTo {
+        let origin = self.generation.config.public_url.origin();
+        self.page(text.and_then(|text| ReturnTo::parse_for(text, origin)))
+    }
+}
+
+/// Serves one of our own endpoints.
+pub async fn serve(endpoint: Endpoint, facts: Facts, visit: &Visit<'_>) -> Reply {
+    match endpoint {
+        Endpoint::Start => login::start(&facts, visit),
+        Endpoint::Callback(provider) => callback::finish(&provider, &facts, visit).await,
+        Endpoint::SignIn => sign_in::show(&facts, visit),
+        Endpoint::SignOut => sign_out::end(&facts, visit),
+        Endpoint::UserInfo => userinfo::show(&facts, visit),
+    }
+}

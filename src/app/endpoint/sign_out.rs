@@ -1,0 +1,99 @@
+//! Ends the session here and then at the provider, or asks whether to.
+
+use http::Method;
+
+use crate::app::audit::AuditEvent;
+use crate::app::endpoint::Visit;
+use crate::app::endpoint::parameters::{Parameters, RETURN_TO};
+use crate::app::pages::{AtProvider, ConfirmSignOut, Page, SignedOut};
+use crate::app::reply::{Answer, Reply};
+use crate::app::respond::Fault;
+use crate::base::origin::Origin;
+use crate::gate::facts::Facts;
+use crate::session::cookie::SessionCookie;
+use crate::session::evidence::Evidence;
+use crate::session::state::LogoutState;
+
+/// Signs out if the person asked for it on a page of ours; another site can only make us ask.
+#[must_use]
+pub fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
+    let known = [RETURN_TO, ("state", &[] as &[_])];
+    let Ok(query) = Parameters::parse(facts.target().query(), &known) else {
+        return Reply::refuse(Fault::RepeatedParameter);
+    };
+    let page = visit.page_of_text(query.one("return_to"));
+    let generation = visit.generation;
+    let (Evidence::Session(session, _) | Evidence::Expired(session)) = visit.evidence else {
+        let back = query.one("state").is_some_and(|state| {
+            LogoutState::open(state, &generation.keyring, &generation.names, visit.now).is_ok()
+        });
+        let at_provider = if back {
+            AtProvider::Ended
+        } else {
+            AtProvider::MayLive
+        };
+        return signed_out(at_provider, None, page.as_str(), visit);
+    };
+    if !asked_for(facts, visit) {
+        let provider = generation.provider(&session.provider);
+        return Reply::new(Answer::Page(Page::ConfirmSignOut(ConfirmSignOut {
+            session: Some(std::sync::Arc::clone(session)),
+            end_session: provider.and_then(|provider| provider.end_session_origin()),
+        })));
+    }
+    visit.teller.tell(&AuditEvent::Logout(session));
+    let state = LogoutState {
+        issued_at: visit.now,
+    }
+    .seal(&generation.keyring, &generation.names);
+    let url = state.ok().and_then(|state| {
+        let provider = generation.provider(&session.provider)?;
+        let back = generation.endpoint_url("sign_out");
+        provider.end_session_url(session.raw_id_token.as_ref(), &back, &state)
+    });
+    match url {
+        Some(url) => Reply::new(Answer::SeeOther(url))
+            .with_cookies(SessionCookie::clear_all(&generation.names, visit.presented)),
+        None => {
+            let provider = Some(session.provider.clone());
+            signed_out(AtProvider::MayLive, provider, page.as_str(), visit)
+        }
+    }
+}
+
+fn signed_out(
+    at_provider: AtProvider,
+    provider: Option<String>,
+    return_to: &str,
+    visit: &Visit<'_>,
+) -> Reply {
+    let return_to = return_to.to_owned();
+    let page = Page::SignedOut(SignedOut {
+        at_provider,
+        provider,
+        return_to,
+    });
+    Reply::new(Answer::Page(page)).with_cookies(SessionCookie::clear_all(
+        &visit.generation.names,
+        visit.presented,
+    ))
+}
+
+/// Whether the request shows that the person wants it: a form of our own origin, or a link that
+/// they followed there. Everything else may be another site's doing (security requirement G1).
+fn asked_for(facts: &Facts, visit: &Visit<'_>) -> bool {
+    if *facts.method() != Method::POST {
+        return facts.person_on_own_page();
+    }
+    let own = visit.generation.config.public_url.origin();
+    let headers = facts.headers();
+    match (headers.get("sec-fetch-site"), headers.get("origin")) {
+        // The browser's own word; an `Origin` beside it may be `null` for reasons of privacy.
+        (Some(site), _) => site == "same-origin",
+        (None, Some(_)) => facts
+            .origin()
+            .is_some_and(|origin| Origin::parse(origin).as_ref() == Ok(own)),
+        // No browser of this decade: without a page there is no other site that could forge it.
+        (None, None) => true,
+    }
+}

@@ -1,0 +1,33 @@
+//! Who am I, as a page or as JSON, with the session's times; never tokens. Looking is no activity:
+//! it does not keep a session alive.
+
+use crate::app::endpoint::Visit;
+use crate::app::pages::{Page, WhoAmI};
+use crate::app::reply::{Answer, Reply};
+use crate::app::respond::Fault;
+use crate::gate::facts::Facts;
+
+/// Tells who is signed in.
+#[must_use]
+pub fn show(_facts: &Facts, visit: &Visit<'_>) -> Reply {
+    let Some(session) = visit.session() else {
+        return Reply::refuse(Fault::LoginRequired);
+    };
+    let config = &visit.generation.config;
+    let mut headers: Vec<String> = config
+        .upstreams
+        .iter()
+        .flat_map(|upstream| upstream.headers.iter())
+        .map(|rule| rule.name.to_string())
+        .collect();
+    headers.sort_unstable();
+    headers.dedup();
+    let provider = visit.generation.provider(&session.provider);
+    Reply::new(Answer::Page(Page::WhoAmI(WhoAmI {
+        idle_expires_in: session.idle_expires_in(config.session.limits, visit.now),
+        absolute_expires_in: session.absolute_expires_in(config.session.limits, visit.now),
+        session: std::sync::Arc::clone(session),
+        headers,
+        end_session: provider.and_then(|provider| provider.end_session_origin()),
+    })))
+}

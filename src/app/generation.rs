@@ -1,0 +1,190 @@
+//! What a reload swaps whole: [`Generation`]. What it must not lose: [`Live`].
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use crate::app::claim_once::Claims;
+use crate::app::pages::Pages;
+use crate::app::start::StartError;
+use crate::base::clock::Clock;
+use crate::base::entropy::Entropy;
+use crate::base::keyring::{Keyring, SessionKey};
+use crate::config::Config;
+use crate::gate::{Callback, Gate};
+use crate::provider::{Provider, ProviderSettings};
+use crate::session::names::CookieNames;
+use crate::transport::http_client::HttpClient;
+
+/// Rules, keys and pages as one configuration has them. A request finishes under the generation
+/// that admitted it.
+#[derive(Debug)]
+pub struct Generation {
+    /// The configuration it was built from.
+    pub config: Config,
+    /// The decision.
+    pub gate: Gate,
+    /// What seals and opens.
+    pub keyring: Keyring,
+    /// Our cookies' names.
+    pub names: CookieNames,
+    /// The providers, in the operator's order.
+    pub providers: Vec<Arc<Provider>>,
+    /// Our pages.
+    pub pages: Pages,
+}
+
+/// What outlives a reload.
+#[derive(Debug)]
+pub struct Live {
+    /// The time.
+    pub clock: Clock,
+    /// Chance.
+    pub entropy: Entropy,
+    /// Acts that happen once.
+    pub claims: Claims,
+    /// The control runtime: provider calls run there, whatever becomes of the request.
+    pub control: Handle,
+    watched: Mutex<Vec<Watched>>,
+}
+
+/// A provider and the task that keeps its metadata and keys.
+#[derive(Debug)]
+struct Watched {
+    provider: Arc<Provider>,
+    task: AbortHandle,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Live {
+    /// Nothing learned yet; `control` is where providers are talked to.
+    #[must_use]
+    pub fn new(clock: Clock, control: Handle) -> Self {
+        Self {
+            clock,
+            entropy: Entropy::system(),
+            claims: Claims::default(),
+            control,
+            watched: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The providers of `config`: those whose settings did not change stay as they are, with all
+    /// that was learned of them; the others begin anew.
+    fn providers(&self, config: &Config) -> Result<Vec<Arc<Provider>>, StartError> {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = Vec::with_capacity(config.providers.len());
+        for settings in &config.providers {
+            let same = |one: &&Watched| same_settings(one.provider.settings(), settings);
+            let found = watched.iter().find(same);
+            let provider = match found {
+                Some(one)
+                    if one.provider.redirect_uri()
+                        == config.public_url.join(&settings.redirect_path) =>
+                {
+                    Arc::clone(&one.provider)
+                }
+                _ => {
+                    let http = HttpClient::new(settings.ca.as_deref())?;
+                    let clock = self.clock.clone();
+                    Arc::new(Provider::new(
+                        settings.clone(),
+                        &config.public_url,
+                        http,
+                        clock,
+                    )?)
+                }
+            };
+            kept.push(provider);
+        }
+        let is_kept = |one: &Watched| kept.iter().any(|kept| Arc::ptr_eq(kept, &one.provider));
+        watched.retain(is_kept);
+        for provider in &kept {
+            if !watched
+                .iter()
+                .any(|one| Arc::ptr_eq(&one.provider, provider))
+            {
+                let task = self
+                    .control
+                    .spawn(Arc::clone(provider).watch())
+                    .abort_handle();
+                watched.push(Watched {
+                    provider: Arc::clone(provider),
+                    task,
+                });
+            }
+        }
+        drop(watched);
+        Ok(kept)
+    }
+}
+
+/// Secrets do not compare with `==`, and everything else prints what it is.
+fn same_settings(one: &ProviderSettings, other: &ProviderSettings) -> bool {
+    let secrets = match (&one.client_secret, &other.client_secret) {
+        (None, None) => true,
+        (Some(one), Some(other)) => one.equals(other.expose()),
+        _ => false,
+    };
+    secrets && format!("{one:?}") == format!("{other:?}")
+}
+
+impl Generation {
+    /// Builds everything that `config` says; `keys` are the session keys it leads to.
+    ///
+    /// # Errors
+    /// [`StartError`] for what only building can find. Nothing of the generation before is touched.
+    pub fn build(config: Config, keys: &[SessionKey], live: &Live) -> Result<Self, StartError> {
+        let callbacks = config
+            .providers
+            .iter()
+            .map(|provider| Callback {
+                path: provider.redirect_path.clone(),
+                provider: provider.id.clone(),
+            })
+            .collect();
+        let client_ids: Vec<&str> = config
+            .providers
+            .iter()
+            .map(|provider| provider.client_id.as_str())
+            .collect();
+        let names = CookieNames::new(
+            &config.session.cookie,
+            &config.public_url,
+            &client_ids.join("\n"),
+        )?;
+        Ok(Self {
+            gate: Gate::new(
+                config.public_url.clone(),
+                &config.prefix,
+                callbacks,
+                config.routes.clone(),
+            ),
+            keyring: Keyring::new(keys)?,
+            names,
+            providers: live.providers(&config)?,
+            pages: Pages::new(&config.pages, &config.public_url, &config.prefix),
+            config,
+        })
+    }
+
+    /// The provider with this id.
+    #[must_use]
+    pub fn provider(&self, id: &str) -> Option<&Arc<Provider>> {
+        self.providers.iter().find(|provider| provider.id() == id)
+    }
+
+    /// The absolute URL of one of our own endpoints, such as `sign_out`.
+    #[must_use]
+    pub fn endpoint_url(&self, name: &str) -> String {
+        self.config
+            .public_url
+            .join(&format!("{}/{name}", self.config.prefix))
+    }
+}

@@ -1,0 +1,419 @@
+//! One request, one way: facts, route, evidence, decision, effect, reply.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::header::{HOST, SET_COOKIE, USER_AGENT};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, Uri};
+use hyper::body::Incoming;
+
+use super::Shared;
+use super::access_log::{AccessLog, AccessRecord};
+use super::audit::AuditEvent;
+use super::endpoint::{self, Teller, Visit, login};
+use super::generation::Generation;
+use super::iso_time::Timestamp;
+use super::log_names::SessionName;
+use super::pages::Circumstances;
+use super::reference::LazyReference;
+use super::reply::{Answer, Reply};
+use super::respond::{self, Fault, Form, Redirect};
+use crate::base::peer::Peer;
+use crate::base::return_to::ReturnTo;
+use crate::gate::client_address::ClientAddress;
+use crate::gate::decision::{Decision, Denial, Permit, Upkeep};
+use crate::gate::facts::Facts;
+use crate::gate::routes::Need;
+use crate::oidc::authorization::LoginParameters;
+use crate::proxy::head::{Rewriter, make_private, may_be_shared};
+use crate::proxy::{TunnelEnd, Upstream};
+use crate::server::Service;
+use crate::session::Session;
+use crate::session::cookie::SessionCookie;
+use crate::session::evidence::Evidence;
+use crate::session::presented::Presented;
+use crate::transport::body::Body;
+
+/// What one worker has: the generation it last saw, and its own connections to the upstreams.
+#[derive(Debug)]
+pub struct Worker {
+    shared: Arc<Shared>,
+    equipped: RefCell<Rc<Equipped>>,
+    access_log: RefCell<AccessLog>,
+}
+
+/// A generation and this worker's upstreams under it.
+#[derive(Debug)]
+struct Equipped {
+    generation: Arc<Generation>,
+    upstreams: Vec<Upstream>,
+}
+
+/// An answer, and what the access log says of it besides.
+#[derive(Debug)]
+struct Outcome {
+    response: Response<Body>,
+    told: Told,
+}
+
+/// What the access log says of a request besides what came and went.
+#[derive(Debug, Default)]
+struct Told {
+    client_address: Option<ClientAddress>,
+    fault: Option<Fault>,
+    route: Option<usize>,
+    endpoint: Option<&'static str>,
+    session: Option<Arc<Session>>,
+    upstream: Option<Duration>,
+}
+
+impl Worker {
+    /// A worker under the current generation.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>) -> Self {
+        let generation = shared.current.load_full();
+        Self {
+            equipped: RefCell::new(Rc::new(Equipped::new(generation))),
+            access_log: RefCell::new(shared.access.clone()),
+            shared,
+        }
+    }
+
+    /// The generation for a new request, equipped: once per reload on each worker.
+    fn equipped(&self) -> Rc<Equipped> {
+        let current = self.shared.current.load();
+        let mut equipped = self.equipped.borrow_mut();
+        if !Arc::ptr_eq(&equipped.generation, &current) {
+            *equipped = Rc::new(Equipped::new(Arc::clone(&current)));
+        }
+        Rc::clone(&equipped)
+    }
+}
+
+impl Equipped {
+    fn new(generation: Arc<Generation>) -> Self {
+        let config = &generation.config;
+        let upstreams = config
+            .upstreams
+            .iter()
+            .map(|settings| {
+                let names = generation.names.clone();
+                let rewriter = Rewriter::new(&config.public_url, names, settings);
+                Upstream::new(settings.clone(), rewriter, config.limits.idle_between_bytes)
+            })
+            .collect();
+        Self {
+            generation,
+            upstreams,
+        }
+    }
+}
+
+impl Service for Worker {
+    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        let equipped = self.equipped();
+        let (head, body) = request.into_parts();
+        let seen = Seen::of(&head);
+        let reference = LazyReference::default();
+        let trusted = &equipped.generation.config.trusted_proxies;
+        let malformed_form = Form::of(&head.headers, None);
+        let outcome = match Facts::gather(head, &peer, trusted) {
+            Ok(facts) => self.travel(&equipped, facts, body, &reference).await,
+            Err(malformed) => {
+                let reply = Reply::refuse(Fault::Malformed(malformed));
+                self.respond(&equipped, reply, malformed_form, &reference)
+            }
+        };
+        self.log(&equipped, &seen, &outcome, &reference);
+        outcome.response
+    }
+
+    fn panicked(&self) -> Response<Body> {
+        let (equipped, reference) = (self.equipped(), LazyReference::default());
+        let reply = Reply::refuse(Fault::Internal);
+        self.respond(&equipped, reply, Form::Json, &reference)
+            .response
+    }
+}
+
+impl Worker {
+    async fn travel(
+        &self,
+        equipped: &Equipped,
+        facts: Facts,
+        body: Incoming,
+        reference: &LazyReference,
+    ) -> Outcome {
+        let (generation, live) = (&*equipped.generation, &self.shared.live);
+        let now = live.clock.now();
+        let form = Form::of(facts.headers(), Some(facts.asker()));
+        let client_address = *facts.client_address();
+        let matched = generation.gate.route(&facts);
+        let presented = match generation.gate.need(&matched) {
+            Need::Nothing => Presented::default(),
+            Need::Session => Presented::read(facts.headers(), &generation.names),
+        };
+        let limits = generation.config.session.limits;
+        let evidence = presented.open(&generation.keyring, &generation.names, limits, now);
+        let teller = Teller {
+            log: &self.shared.audit,
+            reference,
+            entropy: live.entropy,
+            client_address: &client_address,
+        };
+        let visit = Visit {
+            live,
+            generation,
+            presented: &presented,
+            evidence: &evidence,
+            now,
+            teller,
+        };
+        let wanted = Wanted::of(&facts);
+        let (reply, endpoint) = match generation.gate.decide(matched, facts, &evidence) {
+            Decision::Forward(permit, upkeep) => {
+                return self
+                    .forward(equipped, permit, upkeep, body, &visit, (form, &wanted))
+                    .await;
+            }
+            Decision::Login(page) => (
+                login::begin(&page, LoginParameters::default(), &visit),
+                "login",
+            ),
+            Decision::Serve(endpoint, facts) => {
+                let name = endpoint.name();
+                (endpoint::serve(endpoint, facts, &visit).await, name)
+            }
+            Decision::Deny(denial) => {
+                let reply = Reply::refuse(refusal(denial, &visit, &wanted));
+                (reply.leading_to(wanted.page(generation)), "denied")
+            }
+        };
+        drop(body); // unread: a refusal does not wait for it
+        let mut outcome = self.respond(equipped, reply, form, reference);
+        outcome.told.endpoint = Some(endpoint);
+        outcome.told.client_address = Some(client_address);
+        outcome.told.session = visit.session().cloned();
+        outcome
+    }
+
+    async fn forward(
+        &self,
+        equipped: &Equipped,
+        permit: Permit,
+        upkeep: Upkeep,
+        body: Incoming,
+        visit: &Visit<'_>,
+        (form, wanted): (Form, &Wanted),
+    ) -> Outcome {
+        let told = Told {
+            client_address: Some(*permit.client_address()),
+            route: Some(permit.route()),
+            session: permit.session().cloned(),
+            ..Told::default()
+        };
+        let tunnel = TunnelEnd {
+            idle: equipped.generation.config.limits.websocket_idle,
+            ended: self.shared.ended.clone(),
+        };
+        let reference = visit.teller.reference;
+        let Some(upstream) = equipped.upstreams.get(permit.upstream()) else {
+            return self.respond(equipped, Reply::refuse(Fault::Internal), form, reference);
+        };
+        let asked = Instant::now();
+        match upstream.forward(permit, body, tunnel).await {
+            Ok(mut response) => {
+                if told.session.is_some() {
+                    make_private(response.headers_mut());
+                }
+                if upkeep == Upkeep::Reseal && !may_be_shared(response.headers()) {
+                    reseal(&mut response, visit);
+                }
+                let upstream = Some(asked.elapsed());
+                Outcome {
+                    response,
+                    told: Told { upstream, ..told },
+                }
+            }
+            Err(error) => {
+                let named = reference.get_or_draw(self.shared.live.entropy);
+                let name = &upstream.settings().name;
+                tracing::warn!(reference = %named, upstream = %name, reason = %error, "upstream failed");
+                let reply = Reply::refuse(Fault::from(&error));
+                let reply = reply.leading_to(wanted.page(&equipped.generation));
+                let outcome = self.respond(equipped, reply, form, reference);
+                let fault = outcome.told.fault;
+                Outcome {
+                    response: outcome.response,
+                    told: Told { fault, ..told },
+                }
+            }
+        }
+    }
+
+    /// Renders a reply: words and status, then the cookies that go with it.
+    fn respond(
+        &self,
+        equipped: &Equipped,
+        reply: Reply,
+        form: Form,
+        reference: &LazyReference,
+    ) -> Outcome {
+        let pages = &equipped.generation.pages;
+        let circumstances = Circumstances {
+            reference: reference.get_or_draw(self.shared.live.entropy),
+            now: self.shared.live.clock.now(),
+            return_to: reply.return_to.as_deref(),
+        };
+        let mut fault = None;
+        let response = match reply.answer {
+            Answer::SignIn(url) => respond::redirect(pages, Redirect::Found, &url, &circumstances),
+            Answer::SeeOther(url) => {
+                respond::redirect(pages, Redirect::SeeOther, &url, &circumstances)
+            }
+            Answer::Page(page) => respond::page(pages, &page, form, &circumstances),
+            Answer::Refuse(why) => {
+                let response = respond::fault(pages, &why, form, &circumstances);
+                fault = Some(why);
+                response
+            }
+        };
+        let mut response = response.map(Body::from);
+        for line in reply.cookies {
+            response
+                .headers_mut()
+                .append(SET_COOKIE, line.header_value());
+        }
+        Outcome {
+            response,
+            told: Told {
+                fault,
+                ..Told::default()
+            },
+        }
+    }
+
+    fn log(&self, equipped: &Equipped, seen: &Seen, outcome: &Outcome, reference: &LazyReference) {
+        let told = &outcome.told;
+        let session = told
+            .session
+            .as_ref()
+            .map(|session| SessionName::of(&session.id));
+        let route = told
+            .route
+            .and_then(|index| equipped.generation.gate.named_route(index));
+        let length = outcome.response.headers().get(http::header::CONTENT_LENGTH);
+        self.access_log.borrow_mut().write(&AccessRecord {
+            at: Timestamp::now(),
+            reference: reference.drawn(),
+            client_address: told.client_address.as_ref(),
+            method: &seen.method,
+            host: seen
+                .host
+                .as_ref()
+                .and_then(|host| host.to_str().ok())
+                .unwrap_or_default(),
+            path: seen.target.path(),
+            status: outcome.response.status(),
+            bytes_in: None,
+            bytes_out: length.and_then(|length| length.to_str().ok()?.parse().ok()),
+            duration: seen.since.elapsed(),
+            upstream: told.upstream,
+            user: None,
+            session: session.as_ref(),
+            provider: told
+                .session
+                .as_ref()
+                .map(|session| session.provider.as_str()),
+            route: route.map(|route| route.name.as_str()).or(told.endpoint),
+            fault: told.fault.as_ref(),
+            user_agent: seen.user_agent.as_ref(),
+        });
+    }
+}
+
+/// What is kept of the head for the log; all of it shares the head's own bytes.
+#[derive(Debug)]
+struct Seen {
+    since: Instant,
+    method: Method,
+    target: Uri,
+    host: Option<HeaderValue>,
+    user_agent: Option<HeaderValue>,
+}
+
+impl Seen {
+    fn of(head: &Parts) -> Self {
+        Self {
+            since: Instant::now(),
+            method: head.method.clone(),
+            target: head.uri.clone(),
+            host: head.headers.get(HOST).cloned(),
+            user_agent: head.headers.get(USER_AGENT).cloned(),
+        }
+    }
+}
+
+/// What was asked for, as far as a page can lead back to it.
+#[derive(Debug)]
+struct Wanted {
+    method: Method,
+    target: Uri,
+}
+
+impl Wanted {
+    fn of(facts: &Facts) -> Self {
+        Self {
+            method: facts.method().clone(),
+            target: facts.uri().clone(),
+        }
+    }
+
+    fn page(&self, generation: &Generation) -> Option<String> {
+        if !matches!(self.method, Method::GET | Method::HEAD) {
+            return None;
+        }
+        let page = ReturnTo::parse(self.target.path_and_query()?.as_str())?;
+        let own = generation.gate.is_own_path(page.as_str());
+        (!own).then(|| page.as_str().to_owned())
+    }
+}
+
+/// The gate's no, in the words that fit who hears it; the audit log hears of people who were denied.
+fn refusal(denial: Denial, visit: &Visit<'_>, wanted: &Wanted) -> Fault {
+    if let Denial::NotAdmitted(session, missing) = &denial {
+        visit.teller.tell(&AuditEvent::Deny {
+            session,
+            route: None,
+            missing: *missing,
+        });
+    }
+    let over = matches!(visit.evidence, Evidence::Expired(_));
+    match denial {
+        Denial::LoginRequired if over && wanted.method == Method::POST => Fault::BodyLost,
+        denial => denial.into(),
+    }
+}
+
+/// Lets the session's cookie ride on the answer, sealed anew. A cookie that cannot be written stays
+/// as it is: it is still good.
+fn reseal(response: &mut Response<Body>, visit: &Visit<'_>) {
+    let (Evidence::Session(session, _), generation) = (visit.evidence, visit.generation) else {
+        return;
+    };
+    let touched = session.touched(generation.config.session.limits, visit.now);
+    let (keyring, names) = (&generation.keyring, &generation.names);
+    match SessionCookie::write(&touched, keyring, names, visit.presented, visit.now) {
+        Ok(lines) => {
+            for line in lines {
+                response
+                    .headers_mut()
+                    .append(SET_COOKIE, line.header_value());
+            }
+        }
+        Err(error) => tracing::warn!(reason = %error, "the session was not sealed anew"),
+    }
+}

@@ -1,0 +1,240 @@
+//! One log line: its keys and values in a reused buffer, as JSON or for people.
+//!
+//! Whatever a value holds, a line is one line and one JSON object: control characters, marks of
+//! direction and separators are escaped, and long values are cut.
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use super::iso_time::Timestamp;
+use super::shown::is_invisible;
+
+/// How important a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Somebody who can mend it must look.
+    Error,
+    /// Worth a look.
+    Warn,
+    /// What happens every day.
+    Info,
+    /// For those who search a fault.
+    Debug,
+    /// All there is.
+    Trace,
+}
+
+impl Level {
+    /// The level's name in lines.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// One JSON object a line (RFC 8259).
+    Json,
+    /// For people: `time level event key=value ...`.
+    Human(Colour),
+}
+
+/// Whether a terminal shows colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// It does.
+    Ansi,
+    /// It does not, or nobody wants them (`NO_COLOR`).
+    Plain,
+}
+
+/// A line under construction. Its keys are ours: lower-case letters, digits, `_` and `.`.
+#[derive(Debug)]
+pub struct Line<'b> {
+    buffer: &'b mut String,
+    style: Style,
+}
+
+impl<'b> Line<'b> {
+    /// Begins a line in `buffer`, which is emptied first; its memory is used again.
+    #[must_use]
+    pub fn begin(
+        buffer: &'b mut String,
+        style: Style,
+        at: Timestamp,
+        level: Level,
+        event: &str,
+    ) -> Self {
+        buffer.clear();
+        let mut line = Self { buffer, style };
+        match style {
+            Style::Json => {
+                line.push_display(format_args!(
+                    "{{\"ts\":\"{at}\",\"level\":\"{}\"",
+                    level.as_str()
+                ));
+                line.text("event", event, 64);
+            }
+            Style::Human(colour) => {
+                let (on, off) = paint(level, colour);
+                line.push_display(format_args!("{at} {on}{:5}{off} ", level.as_str()));
+                line.push_escaped(event, 64);
+            }
+        }
+        line
+    }
+
+    /// A text of which at most `limit` bytes are written; the rest becomes `…`.
+    pub fn text(&mut self, key: &str, value: &str, limit: usize) {
+        self.key(key);
+        let bare = |b: u8| b.is_ascii_graphic() && b != b'"' && b != b'=';
+        let quoted = match self.style {
+            Style::Json => true,
+            Style::Human(_) => value.is_empty() || !value.bytes().all(bare),
+        };
+        self.quote(quoted);
+        self.push_escaped(value, limit);
+        self.quote(quoted);
+    }
+
+    /// The same for bytes that need not be UTF-8; what is not becomes U+FFFD.
+    pub fn bytes(&mut self, key: &str, value: &[u8], limit: usize) {
+        // Only what may be written is decoded, and four bytes more, so that the cut shows.
+        let read = limit.saturating_add(4).min(value.len());
+        let text = String::from_utf8_lossy(value.get(..read).unwrap_or_default());
+        self.text(key, &text, limit);
+    }
+
+    /// A value by its `Display`.
+    pub fn display(&mut self, key: &str, value: impl fmt::Display, limit: usize) {
+        let mut capped = Capped {
+            text: String::new(),
+            limit: limit.saturating_add(4),
+        };
+        // An error of `Capped` says that there was more than fits.
+        let _more = write!(capped, "{value}");
+        self.text(key, &capped.text, limit);
+    }
+
+    /// A whole number.
+    pub fn number(&mut self, key: &str, value: u64) {
+        self.key(key);
+        self.push_display(format_args!("{value}"));
+    }
+
+    /// A span in milliseconds, with three decimals.
+    pub fn millis(&mut self, key: &str, span: Duration) {
+        self.key(key);
+        let micros = span.as_micros();
+        self.push_display(format_args!("{}.{:03}", micros / 1000, micros % 1000));
+    }
+
+    /// Ends the line.
+    pub fn end(self) {
+        self.buffer.push_str(match self.style {
+            Style::Json => "}\n",
+            Style::Human(_) => "\n",
+        });
+    }
+
+    fn key(&mut self, key: &str) {
+        match self.style {
+            Style::Json => {
+                self.buffer.push_str(",\"");
+                self.buffer.push_str(key);
+                self.buffer.push_str("\":");
+            }
+            Style::Human(_) => {
+                self.buffer.push(' ');
+                self.buffer.push_str(key);
+                self.buffer.push('=');
+            }
+        }
+    }
+
+    fn quote(&mut self, quoted: bool) {
+        if quoted {
+            self.buffer.push('"');
+        }
+    }
+
+    fn push_display(&mut self, arguments: fmt::Arguments<'_>) {
+        // Writing into a String cannot fail.
+        let _infallible = self.buffer.write_fmt(arguments);
+    }
+
+    /// `value` as the inside of a JSON string (RFC 8259 section 7), for people too: there it is
+    /// quoted as well wherever it is more than one plain word.
+    fn push_escaped(&mut self, value: &str, limit: usize) {
+        let (shown, cut) = match value.len() <= limit {
+            true => (value, false),
+            false => (
+                value.get(..value.floor_char_boundary(limit)).unwrap_or(""),
+                true,
+            ),
+        };
+        let plain = |b: u8| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\';
+        if shown.bytes().all(plain) {
+            self.buffer.push_str(shown);
+        } else {
+            for c in shown.chars() {
+                self.push_char(c);
+            }
+        }
+        if cut {
+            self.buffer.push('…');
+        }
+    }
+
+    fn push_char(&mut self, c: char) {
+        match c {
+            '"' => self.buffer.push_str("\\\""),
+            '\\' => self.buffer.push_str("\\\\"),
+            '\n' => self.buffer.push_str("\\n"),
+            '\r' => self.buffer.push_str("\\r"),
+            '\t' => self.buffer.push_str("\\t"),
+            c if is_invisible(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    self.push_display(format_args!("\\u{unit:04x}"));
+                }
+            }
+            c => self.buffer.push(c),
+        }
+    }
+}
+
+/// Takes text until it is full.
+struct Capped {
+    text: String,
+    limit: usize,
+}
+
+impl fmt::Write for Capped {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.limit.saturating_sub(self.text.len());
+        let fits = text.get(..text.floor_char_boundary(room)).unwrap_or("");
+        self.text.push_str(fits);
+        if fits.len() == text.len() {
+            Ok(())
+        } else {
+            Err(fmt::Error)
+        }
+    }
+}
+
+fn paint(level: Level, colour: Colour) -> (&'static str, &'static str) {
+    match (colour, level) {
+        (Colour::Plain, _) | (Colour::Ansi, Level::Info) => ("", ""),
+        (Colour::Ansi, Level::Error) => ("\x1b[31m", "\x1b[0m"),
+        (Colour::Ansi, Level::Warn) => ("\x1b[33m", "\x1b[0m"),
+        (Colour::Ansi, Level::Debug | Level::Trace) => ("\x1b[2m", "\x1b[0m"),
+    }
+}

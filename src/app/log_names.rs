@@ -1,0 +1,94 @@
+//! What people, sessions and addresses are called in logs: enough to find what belongs together,
+//! nothing that could be used.
+
+use std::fmt::Write as _;
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::log_line::Line;
+use crate::gate::client_address::ClientAddress;
+use crate::oidc::claims::Identity;
+use crate::session::SessionId;
+
+/// What is written about who is signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UserLogging {
+    /// Nothing.
+    #[default]
+    Off,
+    /// A hash of issuer and subject: the same for the same person, and no name.
+    Hash,
+    /// The subject.
+    Subject,
+    /// The e-mail address.
+    Email,
+}
+
+/// A person's name in logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserName(String);
+
+/// A session's name in logs: the beginning of a hash of its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionName(String);
+
+impl UserName {
+    /// The name of `identity`, as far as `logging` lets it be told.
+    #[must_use]
+    pub fn of(identity: &Identity, logging: UserLogging) -> Option<Self> {
+        match logging {
+            UserLogging::Off => None,
+            UserLogging::Hash => Some(Self(hash("user", &[&identity.issuer, &identity.subject]))),
+            UserLogging::Subject => Some(Self(identity.subject.clone())),
+            UserLogging::Email => identity
+                .email
+                .as_ref()
+                .map(|email| Self(email.address.clone())),
+        }
+    }
+
+    /// The text, still to be escaped.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl SessionName {
+    /// The name of the session with this id.
+    #[must_use]
+    pub fn of(id: &SessionId) -> Self {
+        Self(hash("session", &[id.as_str()]))
+    }
+
+    /// The text: 12 hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The first 48 bits of a hash over `purpose` and the lengths and bytes of `parts`.
+fn hash(purpose: &str, parts: &[&str]) -> String {
+    let mut context = Context::new(&SHA256);
+    context.update(b"sidegate log ");
+    context.update(purpose.as_bytes());
+    for part in parts {
+        context.update(&part.len().to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    let digest = context.finish();
+    let mut text = String::with_capacity(12);
+    for byte in digest.as_ref().iter().take(6) {
+        let _infallible = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// Writes `client_address`: an IP address, or `local` for a Unix socket.
+pub(super) fn write_client_address(line: &mut Line<'_>, address: &ClientAddress) {
+    match address {
+        ClientAddress::Ip(ip) => line.display("client_address", ip, 64),
+        ClientAddress::Local => line.text("client_address", "local", 64),
+    }
+}

@@ -1,0 +1,185 @@
+//! What our pages are about, as values. Everything in them that somebody else chose is cleaned by
+//! [`shown`] on its way into a template, and escaped by the template.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use minijinja::{Value, context};
+use serde_json::json;
+
+use crate::app::iso_time::Iso;
+use crate::app::shown::shown;
+use crate::base::clock::UnixTime;
+use crate::base::origin::Origin;
+use crate::oidc::claims::{Groups, Identity, Verification};
+use crate::session::Session;
+
+/// The most characters of a name, an address or a group that are shown.
+const LONGEST_NAME: usize = 100;
+/// The most groups that are shown; a page stays small whatever a provider says.
+const MOST_GROUPS: usize = 30;
+/// The most header names that are shown.
+const MOST_HEADERS: usize = 30;
+
+/// A page that tells of no fault.
+#[derive(Debug)]
+pub enum Page {
+    /// Which provider, or why again.
+    SignIn(SignIn),
+    /// Whether to sign out.
+    ConfirmSignOut(ConfirmSignOut),
+    /// That one is signed out.
+    SignedOut(SignedOut),
+    /// Who am I.
+    WhoAmI(WhoAmI),
+}
+
+/// What the sign-in page offers.
+#[derive(Debug)]
+pub struct SignIn {
+    /// The ids of the providers to choose from, in the operator's order.
+    pub providers: Vec<String>,
+    /// Where the person wants to go: a place that was checked to be ours.
+    pub return_to: String,
+    /// Who is signed in already.
+    pub signed_in: Option<Arc<Session>>,
+}
+
+/// The question whether to sign out.
+#[derive(Debug)]
+pub struct ConfirmSignOut {
+    /// Who is signed in.
+    pub session: Option<Arc<Session>>,
+    /// Where the provider ends its own session, if signing out goes on there: a browser follows a
+    /// form's answer only to origins that the page's policy lists.
+    pub end_session: Option<Origin>,
+}
+
+/// The news that one is signed out.
+#[derive(Debug)]
+pub struct SignedOut {
+    /// What is known of the provider's own session.
+    pub at_provider: AtProvider,
+    /// The id of the provider, where it is known.
+    pub provider: Option<String>,
+    /// Where `Sign in again` returns to: a place that was checked to be ours.
+    pub return_to: String,
+}
+
+/// What is known of the provider's own session after a logout here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtProvider {
+    /// The person came back from the provider's logout.
+    Ended,
+    /// Nobody asked the provider, or it did not say: its session may live on.
+    MayLive,
+}
+
+/// What one is told about oneself; never tokens.
+#[derive(Debug)]
+pub struct WhoAmI {
+    /// The session.
+    pub session: Arc<Session>,
+    /// How long until it ends for want of use.
+    pub idle_expires_in: Duration,
+    /// How long until it ends in any case.
+    pub absolute_expires_in: Duration,
+    /// The names of the identity headers that apps receive.
+    pub headers: Vec<String>,
+    /// As in [`ConfirmSignOut::end_session`].
+    pub end_session: Option<Origin>,
+}
+
+/// The name that a person knows themselves by: the address, else a name, else the subject.
+#[must_use]
+pub fn known_as(identity: &Identity) -> String {
+    let name = identity
+        .email
+        .as_ref()
+        .map(|email| email.address.as_str())
+        .or(identity.preferred_username.as_deref())
+        .or(identity.name.as_deref())
+        .unwrap_or(&identity.subject);
+    shown(name, LONGEST_NAME)
+}
+
+impl AtProvider {
+    /// The word for it in a page and in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::MayLive => "may_live",
+        }
+    }
+}
+
+impl WhoAmI {
+    /// What the template shows.
+    pub(super) fn view(&self, now: UnixTime) -> Value {
+        let (session, identity) = (&self.session, &self.session.identity);
+        let known = identity.groups.known();
+        let clean = |text: &str| shown(text, LONGEST_NAME);
+        let name = identity
+            .name
+            .as_deref()
+            .or(identity.preferred_username.as_deref());
+        let groups: Vec<Value> = known
+            .iter()
+            .take(MOST_GROUPS)
+            .map(|group| clean(group).into())
+            .collect();
+        let headers: Vec<Value> = self
+            .headers
+            .iter()
+            .take(MOST_HEADERS)
+            .map(|name| clean(name).into())
+            .collect();
+        context! {
+            name => name.map(clean),
+            email => identity.email.as_ref().map(|email| clean(&email.address)),
+            email_verified => verified(identity),
+            subject => clean(&identity.subject),
+            provider => clean(&session.provider),
+            groups,
+            groups_complete => complete(identity),
+            more_groups => known.len().saturating_sub(MOST_GROUPS),
+            started_at => Iso(session.started_at).to_string(),
+            idle_expires_at => Iso(now.plus(self.idle_expires_in)).to_string(),
+            absolute_expires_at => Iso(now.plus(self.absolute_expires_in)).to_string(),
+            headers,
+        }
+    }
+
+    /// The same for programs: values as they are, spans in seconds.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        let (session, identity) = (&self.session, &self.session.identity);
+        json!({
+            "provider": session.provider,
+            "issuer": identity.issuer,
+            "sub": identity.subject,
+            "name": identity.name,
+            "preferred_username": identity.preferred_username,
+            "email": identity.email.as_ref().map(|email| &email.address),
+            "email_verified": verified(identity),
+            "groups": identity.groups.known(),
+            "groups_complete": complete(identity),
+            "started_at": Iso(session.started_at).to_string(),
+            "idle_expires_in": self.idle_expires_in.as_secs(),
+            "absolute_expires_in": self.absolute_expires_in.as_secs(),
+            "headers": self.headers,
+        })
+    }
+}
+
+fn verified(identity: &Identity) -> bool {
+    identity
+        .email
+        .as_ref()
+        .is_some_and(|email| email.verification == Verification::Verified)
+}
+
+fn complete(identity: &Identity) -> bool {
+    matches!(identity.groups, Groups::Complete(_))
+}

@@ -1,0 +1,395 @@
+//! The HTML pages: templates in this folder, built once per generation, escaped by their engine.
+//!
+//! Each is one file without script, picture or font. Its style stands in the page and is allowed by
+//! its hash. What a page says about a fault comes from [`super::respond`], as do its headers.
+
+mod contents;
+#[cfg(test)]
+mod tests;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use minijinja::{Environment, Value, context};
+use url::form_urlencoded::byte_serialize;
+
+pub use self::contents::{AtProvider, ConfirmSignOut, Page, SignIn, SignedOut, WhoAmI, known_as};
+use super::iso_time::Iso;
+use super::reference::Reference;
+use super::respond::fault::{Fault, LostCookieReason};
+use super::respond::wording::FirstStep;
+use super::shown::shown;
+use crate::base::clock::UnixTime;
+use crate::base::origin::{Origin, PublicUrl};
+use crate::config::PageSettings;
+
+/// The pages of one generation.
+#[derive(Debug)]
+pub struct Pages {
+    environment: Environment<'static>,
+    site: Site,
+    /// The style's source expression for `style-src` (Content Security Policy section 6.7.2).
+    style_hash: String,
+}
+
+/// What every page knows.
+#[derive(Debug)]
+struct Site {
+    /// The app's first page.
+    home: String,
+    /// The absolute URL: a page may be shown under another host, but the cookies of a login live
+    /// under the public one.
+    start: String,
+    support: Option<String>,
+    /// All that templates see of it.
+    view: Value,
+}
+
+/// A rendered page.
+#[derive(Debug)]
+pub struct Html {
+    /// The document.
+    pub body: String,
+    /// Where its forms may lead, as sources for `form-action`.
+    pub form_action: String,
+}
+
+/// What one answer is about besides its contents.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// The reference to show.
+    pub reference: Reference,
+    /// The present moment.
+    pub now: UnixTime,
+    /// The page that was wanted, checked to be a place of ours; none where it cannot be opened
+    /// again by a link, as after a form was sent.
+    pub return_to: Option<&'a str>,
+}
+
+/// Whether signing in may go on with the account that the provider knows already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Account {
+    /// Whichever the provider takes.
+    Any,
+    /// The provider is to ask which.
+    Choose,
+}
+
+/// Every template, by the name that turns escaping on. The order does not matter.
+const TEMPLATES: [(&str, &str); 11] = [
+    ("base.html", include_str!("base.html")),
+    ("denied.html", include_str!("denied.html")),
+    ("error.html", include_str!("error.html")),
+    ("login_loop.html", include_str!("login_loop.html")),
+    (
+        "provider_unreachable.html",
+        include_str!("provider_unreachable.html"),
+    ),
+    ("sign_in.html", include_str!("sign_in.html")),
+    (
+        "sign_out_confirm.html",
+        include_str!("sign_out_confirm.html"),
+    ),
+    ("signed_out.html", include_str!("signed_out.html")),
+    ("unknown_host.html", include_str!("unknown_host.html")),
+    (
+        "upstream_unreachable.html",
+        include_str!("upstream_unreachable.html"),
+    ),
+    ("who_am_i.html", include_str!("who_am_i.html")),
+];
+
+const STYLE: &str = include_str!("style.css");
+
+impl Pages {
+    /// The pages for a site at `public_url` whose own endpoints live under `prefix` (starting with
+    /// `/`) below it.
+    #[must_use]
+    pub fn new(settings: &PageSettings, public_url: &PublicUrl, prefix: &str) -> Self {
+        let mut environment = Environment::new();
+        for (name, source) in TEMPLATES {
+            // A template that does not parse is not there, and then its page is told as text; the
+            // templates are ours, and a test renders each.
+            if environment.add_template(name, source).is_err() {
+                environment.remove_template(name);
+            }
+        }
+        let style = STYLE.trim();
+        environment.add_global("style", Value::from_safe_string(style.to_owned()));
+        let hash = STANDARD.encode(digest(&SHA256, style.as_bytes()));
+        let home = public_url.join("/");
+        let support = settings.support.as_deref().map(|text| shown(text, 200));
+        let view = context! {
+            host => public_url.origin().authority(),
+            public_url => public_url.to_string(),
+            home => &home,
+            // A path, so that the form stays on the page's own origin.
+            sign_out => format!("{}{prefix}/sign_out", public_url.path()),
+            support => &support,
+        };
+        Self {
+            environment,
+            site: Site {
+                home,
+                start: public_url.join(&format!("{prefix}/start")),
+                support,
+                view,
+            },
+            style_hash: format!("'sha256-{hash}'"),
+        }
+    }
+
+    /// The source expression that allows the pages' style.
+    #[must_use]
+    pub fn style_hash(&self) -> &str {
+        &self.style_hash
+    }
+
+    /// The address that begins a login and comes back to `return_to`.
+    #[must_use]
+    pub fn login_url(&self, return_to: Option<&str>) -> String {
+        self.start_url(return_to, None, Account::Any)
+    }
+
+    fn start_url(
+        &self,
+        return_to: Option<&str>,
+        provider: Option<&str>,
+        account: Account,
+    ) -> String {
+        let mut url = self.site.start.clone();
+        let mut add = |name: &str, value: &str| {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(name);
+            url.push('=');
+            url.extend(byte_serialize(value.as_bytes()));
+        };
+        if let Some(provider) = provider {
+            add("provider", provider);
+        }
+        if account == Account::Choose {
+            add("switch", "1");
+        }
+        if let Some(return_to) = return_to {
+            add("return_to", return_to);
+        }
+        url
+    }
+
+    // ------------------------------------------------------------------------ pages
+
+    /// A page that tells of no fault; nothing if its template is broken.
+    #[must_use]
+    pub fn page(&self, page: &Page, circumstances: &Circumstances<'_>) -> Option<Html> {
+        match page {
+            Page::SignIn(sign_in) => {
+                let contents = self.sign_in_contents(sign_in);
+                self.render("sign_in.html", "Sign in", contents, circumstances, None)
+            }
+            Page::ConfirmSignOut(confirm) => {
+                let contents = context! {
+                    who => confirm.session.as_ref().map(|session| known_as(&session.identity)),
+                };
+                let action = form_action(confirm.end_session.as_ref());
+                let title = "Do you want to sign out?";
+                self.render(
+                    "sign_out_confirm.html",
+                    title,
+                    contents,
+                    circumstances,
+                    Some(action),
+                )
+            }
+            Page::SignedOut(signed_out) => {
+                let contents = context! {
+                    at_provider => signed_out.at_provider.as_str(),
+                    provider => signed_out.provider.as_deref().map(|name| shown(name, 100)),
+                    sign_in_href => self.login_url(Some(&signed_out.return_to)),
+                };
+                self.render(
+                    "signed_out.html",
+                    "You are signed out",
+                    contents,
+                    circumstances,
+                    None,
+                )
+            }
+            Page::WhoAmI(who) => {
+                let contents = who.view(circumstances.now);
+                let action = form_action(who.end_session.as_ref());
+                self.render(
+                    "who_am_i.html",
+                    "Who you are here",
+                    contents,
+                    circumstances,
+                    Some(action),
+                )
+            }
+        }
+    }
+
+    /// The page about a fault; nothing if its template is broken.
+    #[must_use]
+    pub fn fault(&self, fault: &Fault, circumstances: &Circumstances<'_>) -> Option<Html> {
+        let template = match fault {
+            Fault::NotAdmitted(..) | Fault::NotAdmittedHere(..) => "denied.html",
+            Fault::ProviderUnavailable | Fault::ProviderTimedOut => "provider_unreachable.html",
+            Fault::UpstreamConnect | Fault::UpstreamTimeout | Fault::UpstreamProtocol => {
+                "upstream_unreachable.html"
+            }
+            Fault::LoginLoop(_) => "login_loop.html",
+            Fault::UnknownHost => "unknown_host.html",
+            _ => "error.html",
+        };
+        let contents = context! {
+            code => fault.code(),
+            advice => fault.advice(),
+            step => self.step(fault, circumstances),
+            ..fault_contents(fault)
+        };
+        self.render(template, fault.title(), contents, circumstances, None)
+    }
+
+    fn sign_in_contents(&self, sign_in: &SignIn) -> Value {
+        let return_to = Some(sign_in.return_to.as_str());
+        let account = match sign_in.signed_in {
+            Some(_) => Account::Choose,
+            None => Account::Any,
+        };
+        let providers: Vec<Value> = sign_in
+            .providers
+            .iter()
+            .map(|id| {
+                context! {
+                    name => shown(id, 100),
+                    href => self.start_url(return_to, Some(id), account),
+                }
+            })
+            .collect();
+        context! {
+            providers,
+            go_on => &sign_in.return_to,
+            signed_in_as => sign_in.signed_in.as_ref().map(|session| known_as(&session.identity)),
+        }
+    }
+
+    fn step(&self, fault: &Fault, circumstances: &Circumstances<'_>) -> Value {
+        let return_to = circumstances.return_to;
+        let (label, href) = match (fault.first_step(), return_to) {
+            (FirstStep::SignIn, _) => {
+                let label = match fault {
+                    Fault::LoginRequired | Fault::BodyLost => "Sign in",
+                    _ => "Try again",
+                };
+                (label, self.login_url(return_to))
+            }
+            (FirstStep::SwitchAccount, _) => (
+                "Sign in with another account",
+                self.start_url(return_to, None, Account::Choose),
+            ),
+            (FirstStep::Retry, Some(page)) => ("Try again", page.to_owned()),
+            (FirstStep::Retry | FirstStep::Home, _) => {
+                ("Go to the first page", self.site.home.clone())
+            }
+        };
+        context! { label, href }
+    }
+
+    fn render(
+        &self,
+        template: &str,
+        title: &str,
+        contents: Value,
+        circumstances: &Circumstances<'_>,
+        form_action: Option<String>,
+    ) -> Option<Html> {
+        let reference = circumstances.reference.as_str();
+        let support = self.site.support.as_deref();
+        let whole = context! {
+            title,
+            site => &self.site.view,
+            reference,
+            time => Iso(circumstances.now).to_string(),
+            support_href => support.and_then(|text| support_href(text, reference)),
+            ..contents
+        };
+        let body = self
+            .environment
+            .get_template(template)
+            .and_then(|template| template.render(whole))
+            .ok()?;
+        Some(Html {
+            body,
+            form_action: form_action.unwrap_or_else(|| "'none'".to_owned()),
+        })
+    }
+}
+
+/// What a fault's page says besides title, code and advice.
+fn fault_contents(fault: &Fault) -> Value {
+    match fault {
+        Fault::NotAdmitted(session, _) => context! { who => known_as(&session.identity) },
+        Fault::NotAdmittedHere(identity, _) => context! { who => known_as(identity) },
+        Fault::ProviderRefused(words) => context! { quoted => words.to_string() },
+        Fault::LoginLoop(cookie) => context! {
+            cookie => shown(&cookie.name, 100),
+            operator_advice => loop_operator_advice(cookie.why),
+        },
+        Fault::UpstreamConnect => context! {
+            trouble => "doesn’t answer",
+            operator_advice => "Nothing accepted a connection at the upstream’s address. Is the \
+                app running, and does it listen there?",
+        },
+        Fault::UpstreamTimeout => context! {
+            trouble => "is too slow",
+            operator_advice => "The app took the connection but didn’t begin its answer in time. \
+                Is it busy, or waiting for something else?",
+        },
+        Fault::UpstreamProtocol => context! {
+            trouble => "answered oddly",
+            operator_advice => "What came back is not HTTP. Is the upstream’s scheme (http or \
+                https) the right one?",
+        },
+        _ => context! {},
+    }
+}
+
+fn loop_operator_advice(why: LostCookieReason) -> &'static str {
+    match why {
+        LostCookieReason::SecureOverHttp => {
+            "The cookie is Secure because public_url says https. Serve the site over https, or let \
+             public_url say what browsers really see."
+        }
+        LostCookieReason::OtherHost => {
+            "The cookie is sent to the host of public_url alone. Redirect other names there, or set \
+             session.cookie.domain."
+        }
+        LostCookieReason::Blocked => {
+            "Does something between browser and Sidegate drop Set-Cookie? Is the site shown in a \
+             frame of another one? With same_site: strict, a browser leaves the cookie out on the \
+             way back from another site."
+        }
+    }
+}
+
+/// `'self'`, and the origin that the answer leads on to: browsers hold a form to its policy through
+/// every redirect.
+fn form_action(end_session: Option<&Origin>) -> String {
+    match end_session {
+        Some(origin) => format!("'self' {origin}"),
+        None => "'self'".to_owned(),
+    }
+}
+
+/// Where a click on the operator's contact leads: a message that names the reference, or a page.
+fn support_href(support: &str, reference: &str) -> Option<String> {
+    if support.starts_with("https://") && !support.contains(char::is_whitespace) {
+        return Some(support.to_owned());
+    }
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"@.-_+".contains(&b);
+    let address = support.matches('@').count() == 1
+        && !support.starts_with('@')
+        && !support.ends_with('@')
+        && support.bytes().all(plain);
+    address.then(|| format!("mailto:{support}?subject=Reference%20{reference}"))
+}

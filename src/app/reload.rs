@@ -1,0 +1,85 @@
+//! A new generation in place of the old one: checked first, built whole, swapped at once. Whatever
+//! is wrong with it changes nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::Shared;
+use super::audit::{AuditEvent, Reload};
+use super::generation::Generation;
+use super::iso_time::Timestamp;
+use super::start::{StartError, session_keys};
+use crate::config::Config;
+
+/// How often the files are looked at. Polling survives the swapped symbolic links of Kubernetes,
+/// bind mounts and network file systems.
+const POLL: Duration = Duration::from_secs(5);
+
+/// What a file was when it was last looked at; nothing for one that cannot be read.
+type Contents = BTreeMap<PathBuf, Option<Vec<u8>>>;
+
+/// Swaps in what `config` says.
+///
+/// # Errors
+/// [`StartError`]; then the generation before goes on.
+pub fn apply(config: Config, shared: &Shared) -> Result<(), StartError> {
+    let before = shared.current.load();
+    if before.config.listen != config.listen || before.config.probes != config.probes {
+        tracing::warn!(
+            event = "config_reload",
+            "listen and probes take effect at the next start"
+        );
+    }
+    let keys = session_keys(&config.session.keys, shared.live.entropy)?;
+    let generation = Generation::build(config, &keys, &shared.live)?;
+    shared.current.store(Arc::new(generation));
+    Ok(())
+}
+
+/// Loads the file at `path` anew and swaps it in, and says in the log how that went.
+pub fn reload(path: &Path, shared: &Shared) {
+    match Config::load(path) {
+        Err(faults) => tell(shared, Reload::Refused(&faults.to_string())),
+        Ok(config) => match apply(config, shared) {
+            Err(error) => tell(shared, Reload::Refused(&error.to_string())),
+            Ok(()) => tell(shared, Reload::Taken),
+        },
+    }
+}
+
+fn tell(shared: &Shared, outcome: Reload<'_>) {
+    shared
+        .audit
+        .write(Timestamp::now(), None, &AuditEvent::ConfigReload(outcome));
+}
+
+/// Reloads whenever one of the files of the configuration changes. Runs until it is dropped.
+pub async fn follow_files(path: PathBuf, shared: Arc<Shared>) {
+    let mut known = contents(&shared.current.load().config.sources);
+    loop {
+        tokio::time::sleep(POLL).await;
+        let sources = shared.current.load().config.sources.clone();
+        let found = contents(&sources);
+        if found != known {
+            reload(&path, &shared);
+            known = contents(&shared.current.load().config.sources);
+            // A file that is broken now is tried again when it changes, not every time.
+            known.extend(found.into_iter().filter(|(path, _)| sources.contains(path)));
+        }
+    }
+}
+
+fn contents(sources: &[PathBuf]) -> Contents {
+    let read = |path: &PathBuf| {
+        let bytes = std::fs::read(path).ok()?;
+        Some(digest(&SHA256, &bytes).as_ref().to_vec())
+    };
+    sources
+        .iter()
+        .map(|path| (path.clone(), read(path)))
+        .collect()
+}

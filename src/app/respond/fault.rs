@@ -1,0 +1,592 @@
+//! Everything that can be refused or can go wrong while a request is answered, as tables: status,
+//! code, whose fault. What people read about it is in [`super::wording`].
+//!
+//! `Display` is the operator's text. It goes to the log beside the reference, never to a page, and
+//! holds no secret: codes, tokens, cookies and bodies have no place in these variants.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::app::shown::shown;
+use crate::gate::access::Missing;
+use crate::gate::decision::Denial;
+use crate::gate::facts::Malformed;
+use crate::oidc::claims::Identity;
+use crate::session::Session;
+
+/// A refusal or a failure that somebody is told about.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Fault {
+    // --- asked for nothing that we may give
+    /// Nobody is signed in, and whoever asks cannot be sent to sign in.
+    #[error("nobody is signed in")]
+    LoginRequired,
+    /// The same for a form that was sent after the session's end: what it held is lost.
+    #[error("nobody is signed in any more; the request's body is lost")]
+    BodyLost,
+    /// Somebody is signed in, but the route's condition is not met.
+    #[error("the route's condition is not met: {}", word(*.1))]
+    NotAdmitted(Arc<Session>, Missing),
+    /// Somebody proved who they are, but the provider's `admit` condition is not met.
+    #[error("the provider's admit condition is not met: {}", word(*.1))]
+    NotAdmittedHere(Box<Identity>, Missing),
+    /// No route matches.
+    #[error("no route matches")]
+    NoRoute,
+    /// The host is not one that any route serves.
+    #[error("no route serves this host")]
+    UnknownHost,
+    /// A WebSocket handshake with our cookie from a page of another origin.
+    #[error("a WebSocket handshake from another origin")]
+    ForeignWebSocket,
+
+    // --- not HTTP as we speak it
+    /// The readings of the target lead to different upstreams.
+    #[error("the readings of the target lead to different upstreams")]
+    ManyUpstreams,
+    /// The request is refused before anything else runs.
+    #[error("malformed request: {0}")]
+    Malformed(Malformed),
+    /// The target is longer than the limit.
+    #[error("the request target is longer than limits.target")]
+    TargetTooLong,
+    /// The head is larger than a limit.
+    #[error("the request head is larger than {}", .0.as_str())]
+    HeaderTooLarge(HeadLimit),
+    /// The endpoint exists, but not for this method; the methods that it takes.
+    #[error("the endpoint takes {0} only")]
+    MethodNotAllowed(&'static str),
+    /// A parameter of our own endpoint that may stand only once stands twice.
+    #[error("a parameter is repeated that may stand only once")]
+    RepeatedParameter,
+    /// No provider has that id.
+    #[error("no provider has the id that was asked for")]
+    UnknownProvider,
+
+    // --- the way back from the provider
+    /// The browser came back without the cookie of its login.
+    #[error("the cookie of this login did not come back, or the login is another browser's")]
+    StateMissing,
+    /// The login took too long.
+    #[error("the login was begun too long ago")]
+    StateExpired,
+    /// The answer is to another login.
+    #[error("the state is not that of this login")]
+    StateMismatch,
+    /// What came to the callback is no authorization response (RFC 6749 section 4.1.2).
+    #[error("no authorization response: {0}")]
+    Callback(CallbackFault),
+    /// The callback's `iss` is another issuer (RFC 9207 section 2.4): perhaps a mix-up attack.
+    #[error("the response is of another issuer: {0}")]
+    CallbackIssuer(IssuerMismatch),
+    /// Too many logins in a row came to nothing.
+    #[error("logins go in circles: the cookie `{}` did not come back; {}", .0.name, .0.why.as_str())]
+    LoginLoop(LostCookie),
+
+    // --- the provider
+    /// The provider refused, in its own words.
+    #[error("the provider refused: {0}")]
+    ProviderRefused(ProviderWords),
+    /// The provider does not know our redirect URI; this is how it must be registered.
+    #[error("the provider does not know our redirect_uri; register exactly `{redirect_uri}`")]
+    RedirectMismatch {
+        /// The URI that we sent.
+        redirect_uri: String,
+    },
+    /// The provider cannot be reached, or its metadata and keys are not known yet.
+    #[error("the provider is not answering")]
+    ProviderUnavailable,
+    /// The provider took too long.
+    #[error("the provider took too long to answer")]
+    ProviderTimedOut,
+    /// The token endpoint refused the code.
+    #[error("the token endpoint refused the code: {0}")]
+    CodeExchangeFailed(ProviderWords),
+    /// A check of the ID token failed: which one.
+    #[error("the ID token is refused: {0}")]
+    TokenInvalid(TokenCheck),
+    /// The ID token is of another issuer.
+    #[error("the ID token is of another issuer: {0}")]
+    TokenIssuer(IssuerMismatch),
+    /// The ID token answers another login.
+    #[error("the ID token's nonce is not that of this login")]
+    NonceMismatch,
+    /// The ID token is from the future, or over before it came.
+    #[error("clocks differ: the ID token is {} s {}", .0.by.as_secs(), .0.direction.as_str())]
+    ClockSkew(ClockSkew),
+    /// No identity comes of the claims: which claim was looked for.
+    #[error("no usable identity: looked for the claim `{claim}`")]
+    IdentityUnusable {
+        /// The claim's path in the configuration.
+        claim: String,
+    },
+
+    // --- the upstream
+    /// No connection to the upstream.
+    #[error("no connection to the upstream")]
+    UpstreamConnect,
+    /// The upstream took too long to begin its answer.
+    #[error("the upstream took too long to begin its answer")]
+    UpstreamTimeout,
+    /// The upstream's answer is not HTTP, or ended in the middle of its head.
+    #[error("the upstream's answer is not HTTP")]
+    UpstreamProtocol,
+
+    // --- ourselves
+    /// The session does not fit into cookies that browsers keep.
+    #[error(
+        "the session's cookie has {size} bytes, room is for {limit}; the most of it is `{largest}`"
+    )]
+    CookieTooLarge {
+        /// How large it would be.
+        size: usize,
+        /// How much there is room for.
+        limit: usize,
+        /// The claim or value that takes the most of it.
+        largest: &'static str,
+    },
+    /// There is no room for more work of this kind now.
+    #[error("too much at once")]
+    Overloaded,
+    /// Something that should not happen.
+    #[error("internal error")]
+    Internal,
+}
+
+/// Which limit a request's head exceeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadLimit {
+    /// `limits.header_block`.
+    Block,
+    /// `limits.header_fields`.
+    Fields,
+}
+
+/// What is wrong with what came to the callback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CallbackFault {
+    /// More bytes or parameters than any provider sends.
+    #[error("too large")]
+    TooLarge,
+    /// A parameter came twice (RFC 6749 section 3.1).
+    #[error("`{0}` is there twice")]
+    Duplicate(&'static str),
+    /// Both a code and an error, or neither.
+    #[error("not exactly one of `code` and `error`")]
+    NotOneAnswer,
+    /// A parameter of a flow that was not asked for.
+    #[error("`{0}` belongs to a flow that was not asked for")]
+    ForeignFlow(&'static str),
+    /// A parameter that is empty, too long, or has characters that it cannot have.
+    #[error("`{0}` is malformed")]
+    Malformed(&'static str),
+}
+
+/// Two issuers that should be one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuerMismatch {
+    expected: String,
+    got: String,
+}
+
+/// A refusal in a provider's own words, made fit to be shown: a code of at most 64 letters, digits
+/// and `_`, and a description of at most 200 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderWords {
+    code: String,
+    description: Option<String>,
+}
+
+/// The check of an ID token that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenCheck {
+    /// It is no token, or not of the right type.
+    #[error("form")]
+    Form,
+    /// The algorithm is not one that is accepted.
+    #[error("algorithm")]
+    Algorithm,
+    /// No key of the provider's is meant.
+    #[error("key")]
+    Key,
+    /// The signature is not by that key.
+    #[error("signature")]
+    Signature,
+    /// It is not for us.
+    #[error("audience")]
+    Audience,
+    /// It was issued to another client.
+    #[error("authorized party")]
+    AuthorizedParty,
+    /// A claim is missing or of another type.
+    #[error("claim `{0}`")]
+    Claim(&'static str),
+    /// The person's sign-in is older than was asked for.
+    #[error("age of the sign-in")]
+    SignInTooOld,
+    /// It belongs to another access token.
+    #[error("access token hash")]
+    AccessTokenHash,
+    /// The UserInfo is about somebody else, or unreadable.
+    #[error("userinfo")]
+    UserInfo,
+}
+
+/// How far two clocks are apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockSkew {
+    /// By how much, cut to seconds.
+    pub by: Duration,
+    /// In which direction.
+    pub direction: SkewDirection,
+}
+
+/// What the token looks like to our clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkewDirection {
+    /// Issued in the future: our clock is slow, or the provider's is fast.
+    Ahead,
+    /// Over before it came: our clock is fast, or the provider's is slow.
+    Behind,
+}
+
+/// A cookie that a browser did not send back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostCookie {
+    /// Its name.
+    pub name: String,
+    /// The likeliest reason.
+    pub why: LostCookieReason,
+}
+
+/// Why a browser does not send a cookie back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LostCookieReason {
+    /// The page was opened over plain http, and the cookie is for https alone.
+    SecureOverHttp,
+    /// The page is on a host that the cookie is not for.
+    OtherHost,
+    /// None that can be told from here: the browser blocks or drops cookies.
+    Blocked,
+}
+
+/// Who can mend it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// Whoever asks.
+    UserAgent,
+    /// The provider.
+    Provider,
+    /// The app behind us.
+    Upstream,
+    /// We, or our operator.
+    Ours,
+}
+
+// ----------------------------------------------------------------------------- Fault
+
+impl Fault {
+    /// The status of the answer, except to gRPC, which always gets 200.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::LoginRequired | Self::BodyLost => StatusCode::UNAUTHORIZED,
+            Self::NotAdmitted(..) | Self::NotAdmittedHere(..) | Self::ForeignWebSocket => {
+                StatusCode::FORBIDDEN
+            }
+            Self::NoRoute | Self::UnknownHost | Self::UnknownProvider => StatusCode::NOT_FOUND,
+            Self::Malformed(malformed) => match malformed {
+                Malformed::Target(_) | Malformed::Host | Malformed::RepeatedField => {
+                    StatusCode::BAD_REQUEST
+                }
+                // RFC 9112 section 6.1 for codings, RFC 9110 section 15.6.2 for methods.
+                Malformed::Method | Malformed::TransferCoding => StatusCode::NOT_IMPLEMENTED,
+            },
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeaderTooLarge(HeadLimit::Block | HeadLimit::Fields) => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::ManyUpstreams
+            | Self::RepeatedParameter
+            | Self::StateMissing
+            | Self::StateExpired
+            | Self::StateMismatch
+            | Self::Callback(_)
+            | Self::CallbackIssuer(_)
+            | Self::NonceMismatch
+            | Self::LoginLoop(_) => StatusCode::BAD_REQUEST,
+            Self::ProviderRefused(words) => words.status(),
+            Self::RedirectMismatch { .. } | Self::CookieTooLarge { .. } | Self::Internal => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Self::ProviderUnavailable | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ProviderTimedOut | Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::CodeExchangeFailed(_)
+            | Self::TokenInvalid(_)
+            | Self::TokenIssuer(_)
+            | Self::ClockSkew(_)
+            | Self::IdentityUnusable { .. }
+            | Self::UpstreamConnect
+            | Self::UpstreamProtocol => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// The stable code: on the page, in the problem's `code`, in the log's `reason`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::LoginRequired => "login_required",
+            Self::BodyLost => "csrf_post_replay",
+            Self::NotAdmitted(_, missing) | Self::NotAdmittedHere(_, missing) => {
+                Self::missing_code(*missing)
+            }
+            Self::NoRoute => "no_route",
+            Self::UnknownHost => "unknown_host",
+            Self::ForeignWebSocket => "foreign_websocket",
+            Self::ManyUpstreams => "ambiguous_target",
+            Self::Malformed(malformed) => match malformed {
+                Malformed::Target(_) => "malformed_target",
+                Malformed::Host => "malformed_host",
+                Malformed::Method => "method_not_served",
+                Malformed::TransferCoding => "unknown_transfer_coding",
+                Malformed::RepeatedField => "repeated_field",
+            },
+            Self::TargetTooLong => "target_too_long",
+            Self::HeaderTooLarge(_) => "header_too_large",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::RepeatedParameter => "repeated_parameter",
+            Self::UnknownProvider => "unknown_provider",
+            Self::StateMissing => "state_missing",
+            Self::StateExpired => "state_expired",
+            Self::StateMismatch => "state_mismatch",
+            Self::Callback(_) => "callback_malformed",
+            Self::CallbackIssuer(_) | Self::TokenIssuer(_) => "issuer_mismatch",
+            Self::LoginLoop(_) => "login_loop",
+            Self::ProviderRefused(_) => "provider_error",
+            Self::RedirectMismatch { .. } => "redirect_mismatch",
+            Self::ProviderUnavailable => "provider_unavailable",
+            Self::ProviderTimedOut => "provider_timeout",
+            Self::CodeExchangeFailed(_) => "code_exchange_failed",
+            Self::TokenInvalid(_) => "token_invalid",
+            Self::NonceMismatch => "nonce_mismatch",
+            Self::ClockSkew(_) => "clock_skew",
+            Self::IdentityUnusable { .. } => "identity_unusable",
+            Self::UpstreamConnect => "upstream_connect",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::UpstreamProtocol => "upstream_protocol",
+            Self::CookieTooLarge { .. } => "cookie_too_large",
+            Self::Overloaded => "overloaded",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The code of a denial for want of `missing`.
+    #[must_use]
+    pub fn missing_code(missing: Missing) -> &'static str {
+        match missing {
+            Missing::Group => "group_denied",
+            Missing::CompleteGroups => "groups_incomplete",
+            Missing::Email => "email_missing",
+            Missing::VerifiedEmail => "email_unverified",
+            Missing::OtherEmail => "domain_denied",
+            Missing::Subject => "subject_denied",
+            Missing::Alternative => "access_denied",
+        }
+    }
+
+    /// Who can mend it; the log's level follows.
+    #[must_use]
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::LoginRequired
+            | Self::BodyLost
+            | Self::NotAdmitted(..)
+            | Self::NotAdmittedHere(..)
+            | Self::NoRoute
+            | Self::UnknownHost
+            | Self::ForeignWebSocket
+            | Self::ManyUpstreams
+            | Self::Malformed(_)
+            | Self::TargetTooLong
+            | Self::HeaderTooLarge(_)
+            | Self::MethodNotAllowed(_)
+            | Self::RepeatedParameter
+            | Self::UnknownProvider
+            | Self::StateMissing
+            | Self::StateExpired
+            | Self::StateMismatch
+            | Self::Callback(_)
+            | Self::CallbackIssuer(_)
+            | Self::NonceMismatch
+            | Self::LoginLoop(_) => Blame::UserAgent,
+            Self::ProviderRefused(_)
+            | Self::ProviderUnavailable
+            | Self::ProviderTimedOut
+            | Self::CodeExchangeFailed(_)
+            | Self::TokenInvalid(_)
+            | Self::TokenIssuer(_)
+            | Self::ClockSkew(_)
+            | Self::IdentityUnusable { .. } => Blame::Provider,
+            Self::UpstreamConnect | Self::UpstreamTimeout | Self::UpstreamProtocol => {
+                Blame::Upstream
+            }
+            Self::RedirectMismatch { .. }
+            | Self::CookieTooLarge { .. }
+            | Self::Overloaded
+            | Self::Internal => Blame::Ours,
+        }
+    }
+
+    /// After how many seconds it is worth asking again (RFC 9110 section 10.2.3), where waiting may
+    /// help.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u32> {
+        let may_pass = [
+            StatusCode::BAD_GATEWAY,
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::GATEWAY_TIMEOUT,
+        ];
+        may_pass.contains(&self.status()).then_some(5)
+    }
+}
+
+impl From<Denial> for Fault {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::LoginRequired => Self::LoginRequired,
+            Denial::NotAdmitted(session, missing) => Self::NotAdmitted(session, missing),
+            Denial::NoRoute => Self::NoRoute,
+            Denial::UnknownHost => Self::UnknownHost,
+            Denial::ManyUpstreams => Self::ManyUpstreams,
+            Denial::MethodNotAllowed(methods) => Self::MethodNotAllowed(methods),
+            Denial::ForeignWebSocket => Self::ForeignWebSocket,
+        }
+    }
+}
+
+impl From<Malformed> for Fault {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+// ------------------------------------------------------------------------- its parts
+
+impl ProviderWords {
+    /// Reads code and description, however long or hostile: what is no code becomes `unreadable`,
+    /// and the description loses what is not seen (RFC 6749 sections 4.1.2.1 and 5.2).
+    #[must_use]
+    pub fn new(code: &str, description: Option<&str>) -> Self {
+        let sound = !code.is_empty()
+            && code.len() <= 64
+            && code
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        Self {
+            code: if sound { code } else { "unreadable" }.to_owned(),
+            description: description
+                .map(|text| shown(text, 200).trim().to_owned())
+                .filter(|text| !text.is_empty()),
+        }
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The description, if there is one.
+    #[must_use]
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    /// A person's or a rule's "no" is a 403, everything else that the provider dislikes a 400.
+    fn status(&self) -> StatusCode {
+        if self.code == "access_denied" {
+            StatusCode::FORBIDDEN
+        } else {
+            StatusCode::BAD_REQUEST
+        }
+    }
+}
+
+impl std::fmt::Display for ProviderWords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.code)?;
+        match &self.description {
+            Some(description) => write!(f, " ({description})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl IssuerMismatch {
+    /// The issuer that was meant, and what came instead, cut to 200 characters.
+    #[must_use]
+    pub fn new(expected: &str, got: &str) -> Self {
+        Self {
+            expected: expected.to_owned(),
+            got: shown(got, 200),
+        }
+    }
+}
+
+impl std::fmt::Display for IssuerMismatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "expected `{}`, got `{}`", self.expected, self.got)?;
+        let bare = |text: &str| text.trim_end_matches('/').to_owned();
+        if self.expected != self.got && bare(&self.expected) == bare(&self.got) {
+            f.write_str("; they differ in a trailing slash only: configure the issuer exactly as the provider writes it")?;
+        }
+        Ok(())
+    }
+}
+
+impl HeadLimit {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Block => "limits.header_block",
+            Self::Fields => "limits.header_fields",
+        }
+    }
+}
+
+impl SkewDirection {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ahead => "in the future; our clock is slow, or the provider's is fast",
+            Self::Behind => "past its end; our clock is fast, or the provider's is slow",
+        }
+    }
+}
+
+impl LostCookieReason {
+    /// For the operator.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SecureOverHttp => "it is for https, and the page was opened over plain http",
+            Self::OtherHost => "it is for another host than the page was opened on",
+            Self::Blocked => "the browser blocks or drops it",
+        }
+    }
+}
+
+/// What is missing, in a word for logs.
+#[must_use]
+pub fn word(missing: Missing) -> &'static str {
+    match missing {
+        Missing::Group => "group",
+        Missing::CompleteGroups => "complete groups",
+        Missing::Email => "e-mail address",
+        Missing::VerifiedEmail => "verified e-mail address",
+        Missing::OtherEmail => "another e-mail address",
+        Missing::Subject => "another subject",
+        Missing::Alternative => "every alternative",
+    }
+}

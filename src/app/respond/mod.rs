@@ -1,0 +1,281 @@
+//! Answers in HTTP: the only place with status codes for refusals, and with the headers of our own
+//! answers.
+//!
+//! What happened is a [`Fault`] or a [`Page`]; in which words and in which form it is told follows
+//! from there and from who asks.
+
+mod causes;
+pub mod fault;
+pub mod form;
+#[cfg(test)]
+mod tests;
+pub mod wording;
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
+    REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use serde_json::json;
+
+pub use self::fault::{Blame, Fault};
+pub use self::form::Form;
+use super::pages::{Circumstances, Html, Page, Pages};
+use super::reference::Reference;
+
+/// A redirect of ours. There are no others: 307 and 308 would send a form's credentials on
+/// (RFC 9700 section 4.12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redirect {
+    /// 302: a page that was asked for by GET is elsewhere for now.
+    Found,
+    /// 303: something has been done; look here, with GET.
+    SeeOther,
+}
+
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// Tells of a fault in the form that was asked for.
+#[must_use]
+pub fn fault(
+    pages: &Pages,
+    fault: &Fault,
+    form: Form,
+    circumstances: &Circumstances<'_>,
+) -> Response<Bytes> {
+    let status = fault.status();
+    let mut response = match form {
+        Form::Grpc => grpc(fault),
+        Form::Html => match pages.fault(fault, circumstances) {
+            Some(html) => html_answer(pages, html),
+            None => answer(TEXT, fault_text(fault, circumstances)),
+        },
+        Form::Text => answer(TEXT, fault_text(fault, circumstances)),
+        // A program finds `login_url` and `code` in the body, whatever it said it accepts.
+        Form::Terminal if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+            answer(TEXT, fault_text(fault, circumstances))
+        }
+        Form::Json | Form::Terminal => {
+            answer(PROBLEM, problem(pages, fault, circumstances).to_string())
+        }
+    };
+    if form != Form::Grpc {
+        *response.status_mut() = status;
+    }
+    add_own_fields(response.headers_mut(), circumstances.reference);
+    add_fault_fields(response.headers_mut(), pages, fault, circumstances);
+    response
+}
+
+/// Shows a page that tells of no fault; to programs, what it says as JSON.
+#[must_use]
+pub fn page(
+    pages: &Pages,
+    page: &Page,
+    form: Form,
+    circumstances: &Circumstances<'_>,
+) -> Response<Bytes> {
+    let rendered = match form {
+        Form::Html => pages.page(page, circumstances),
+        Form::Json | Form::Text | Form::Terminal | Form::Grpc => None,
+    };
+    let mut response = match rendered {
+        Some(html) => html_answer(pages, html),
+        None => answer(JSON, page_json(pages, page).to_string()),
+    };
+    add_own_fields(response.headers_mut(), circumstances.reference);
+    response
+}
+
+/// Sends the browser to `location`; nothing else is in the answer.
+///
+/// A location that no field can carry becomes [`Fault::Internal`]: URLs of ours are ASCII.
+#[must_use]
+pub fn redirect(
+    pages: &Pages,
+    redirect: Redirect,
+    location: &str,
+    circumstances: &Circumstances<'_>,
+) -> Response<Bytes> {
+    let Ok(location) = HeaderValue::from_str(location) else {
+        return fault(pages, &Fault::Internal, Form::Html, circumstances);
+    };
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = match redirect {
+        Redirect::Found => StatusCode::FOUND,
+        Redirect::SeeOther => StatusCode::SEE_OTHER,
+    };
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, location);
+    add_own_fields(headers, circumstances.reference);
+    // The policy would hold through the redirects of a login in a window that the app opened, and
+    // cut the tie between the two for good.
+    headers.remove(COOP);
+    response
+}
+
+// ---------------------------------------------------------------------------- bodies
+
+fn answer(kind: HeaderValue, body: String) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+fn html_answer(pages: &Pages, html: Html) -> Response<Bytes> {
+    let policy = format!(
+        "default-src 'none'; style-src {}; form-action {}; base-uri 'none'; frame-ancestors 'none'",
+        pages.style_hash(),
+        html.form_action,
+    );
+    let mut response = answer(HTML, html.body);
+    // All of it is ASCII of ours; if it were not, the stricter policy of other answers would stay.
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        response
+            .headers_mut()
+            .insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+/// RFC 9457 section 3, with members of our own.
+fn problem(pages: &Pages, fault: &Fault, circumstances: &Circumstances<'_>) -> serde_json::Value {
+    let mut problem = json!({
+        "type": format!("urn:sidegate:problem:{}", fault.code()),
+        "title": fault.title(),
+        "status": fault.status().as_u16(),
+        "code": fault.code(),
+        "reference": circumstances.reference.as_str(),
+    });
+    if fault.status() == StatusCode::UNAUTHORIZED
+        && let Some(members) = problem.as_object_mut()
+    {
+        let login_url = pages.login_url(circumstances.return_to);
+        members.insert("login_url".to_owned(), login_url.into());
+    }
+    problem
+}
+
+fn fault_text(fault: &Fault, circumstances: &Circumstances<'_>) -> String {
+    let (title, advice) = (fault.title(), fault.advice());
+    let (code, reference) = (fault.code(), circumstances.reference);
+    format!("{title}.\n{advice}\n\nCode: {code}\nReference: {reference}\n")
+}
+
+fn page_json(pages: &Pages, page: &Page) -> serde_json::Value {
+    match page {
+        Page::SignIn(sign_in) => json!({
+            "providers": sign_in.providers,
+            "login_url": pages.login_url(Some(&sign_in.return_to)),
+        }),
+        Page::ConfirmSignOut(_) => json!({ "signed_out": false, "confirm_with": "POST" }),
+        Page::SignedOut(signed_out) => json!({
+            "signed_out": true,
+            "at_provider": signed_out.at_provider.as_str(),
+            "login_url": pages.login_url(Some(&signed_out.return_to)),
+        }),
+        Page::WhoAmI(who) => who.json(),
+    }
+}
+
+/// HTTP 200 and the status in fields: trailers only, as the gRPC protocol wants an answer without
+/// messages.
+fn grpc(fault: &Fault) -> Response<Bytes> {
+    // The protocol's own mapping from HTTP, as far as it goes.
+    let status = match fault.status() {
+        StatusCode::UNAUTHORIZED => "16",
+        StatusCode::FORBIDDEN => "7",
+        StatusCode::NOT_FOUND | StatusCode::NOT_IMPLEMENTED | StatusCode::METHOD_NOT_ALLOWED => {
+            "12"
+        }
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            "14"
+        }
+        _ => "13",
+    };
+    let mut message = String::new();
+    for &byte in fault.title().as_bytes() {
+        match byte {
+            b' '..=b'~' if byte != b'%' => message.push(char::from(byte)),
+            _ => {
+                let _infallible = write!(message, "%{byte:02X}");
+            }
+        }
+    }
+    let mut response = answer(HeaderValue::from_static("application/grpc"), String::new());
+    let headers = response.headers_mut();
+    headers.insert(
+        HeaderName::from_static("grpc-status"),
+        HeaderValue::from_static(status),
+    );
+    if let Ok(message) = HeaderValue::try_from(message) {
+        headers.insert(HeaderName::from_static("grpc-message"), message);
+    }
+    response
+}
+
+// ---------------------------------------------------------------------------- fields
+
+const COOP: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+/// The field that carries the reference.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The fields of all our own answers: never stored, never framed, nothing loaded, nothing told to
+/// the next site.
+fn add_own_fields(headers: &mut HeaderMap, reference: Reference) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers
+        .entry(REFERRER_POLICY)
+        .or_insert(HeaderValue::from_static("no-referrer"));
+    headers
+        .entry(CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(
+            "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+        ));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(COOP, HeaderValue::from_static("same-origin"));
+    if let Ok(reference) = HeaderValue::from_str(reference.as_str()) {
+        headers.insert(X_REQUEST_ID, reference);
+    }
+}
+
+fn add_fault_fields(
+    headers: &mut HeaderMap,
+    pages: &Pages,
+    fault: &Fault,
+    circumstances: &Circumstances<'_>,
+) {
+    if let Some(seconds) = fault.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if fault.status() == StatusCode::UNAUTHORIZED {
+        // RFC 9110 section 11.6.1. Never Basic: a browser would ask for a password with its own
+        // window. The URL is percent-encoded, so no quote can end the string.
+        let login_url = pages.login_url(circumstances.return_to);
+        let challenge = HeaderValue::try_from(format!("Sidegate login=\"{login_url}\""));
+        headers.insert(
+            WWW_AUTHENTICATE,
+            challenge.unwrap_or(HeaderValue::from_static("Sidegate")),
+        );
+    }
+    match fault {
+        Fault::MethodNotAllowed(methods) => {
+            headers.insert(ALLOW, HeaderValue::from_static(methods));
+        }
+        // What follows on this connection may be the rest of what was not understood.
+        Fault::Malformed(_)
+        | Fault::ManyUpstreams
+        | Fault::TargetTooLong
+        | Fault::HeaderTooLarge(_) => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,268 @@
+//! What people read about a [`Fault`]: a title, and what they can do first. Plain words, no rule,
+//! no configuration, nothing of the provider's but a sanitised refusal.
+
+use super::fault::{CallbackFault, Fault, HeadLimit, LostCookieReason, ProviderWords};
+use crate::gate::access::Missing;
+use crate::gate::facts::Malformed;
+
+/// What a person can do first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstStep {
+    /// Sign in again; the way back is kept.
+    SignIn,
+    /// Sign in as somebody else.
+    SwitchAccount,
+    /// Open the same page again.
+    Retry,
+    /// Go to the app's first page.
+    Home,
+}
+
+impl Fault {
+    /// The page's heading and the problem's `title`: a short phrase without a full stop.
+    #[must_use]
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::LoginRequired => "Please sign in",
+            Self::BodyLost => "Your session ended before this was sent",
+            Self::NotAdmitted(..) | Self::NotAdmittedHere(..) => "You don’t have access",
+            Self::NoRoute => "There is nothing at this address",
+            Self::UnknownHost => "This name is not served here",
+            Self::ForeignWebSocket => "This connection came from another site",
+            Self::ManyUpstreams
+            | Self::RepeatedParameter
+            | Self::Malformed(
+                Malformed::Target(_)
+                | Malformed::Host
+                | Malformed::TransferCoding
+                | Malformed::RepeatedField,
+            ) => "This request can’t be understood",
+            Self::Malformed(Malformed::Method) | Self::MethodNotAllowed(_) => {
+                "This can’t be done here"
+            }
+            Self::TargetTooLong => "This address is too long",
+            Self::HeaderTooLarge(_) => "Your browser sent too much",
+            Self::UnknownProvider => "This way to sign in is not offered",
+            Self::StateMissing
+            | Self::StateMismatch
+            | Self::Callback(_)
+            | Self::CallbackIssuer(_)
+            | Self::NonceMismatch => "Signing in didn’t finish",
+            Self::StateExpired => "Signing in took too long",
+            Self::LoginLoop(_) => "Signing in goes in circles",
+            Self::ProviderRefused(_) => "The sign-in service said no",
+            Self::ProviderUnavailable | Self::ProviderTimedOut => {
+                "The sign-in service is not answering"
+            }
+            Self::RedirectMismatch { .. }
+            | Self::CodeExchangeFailed(_)
+            | Self::TokenInvalid(_)
+            | Self::TokenIssuer(_)
+            | Self::ClockSkew(_)
+            | Self::IdentityUnusable { .. } => "Signing in failed",
+            Self::UpstreamConnect => "The app can’t be reached",
+            Self::UpstreamTimeout => "The app is taking too long",
+            Self::UpstreamProtocol => "The app’s answer can’t be read",
+            Self::CookieTooLarge { .. } => "Your session doesn’t fit",
+            Self::Overloaded => "Too much is going on right now",
+            Self::Internal => "Something went wrong on our side",
+        }
+    }
+
+    /// A sentence or two for the person: what it means for them and what helps.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::LoginRequired => "You need to be signed in to see this page.",
+            Self::BodyLost => {
+                "What you had entered was not saved. Sign in again, go back to the form and send it \
+                 once more."
+            }
+            Self::NotAdmitted(_, missing) | Self::NotAdmittedHere(_, missing) => lacking(*missing),
+            Self::NoRoute => "Check the address, or start from the first page.",
+            Self::UnknownHost => "Check the address: the app is at home somewhere else.",
+            Self::ForeignWebSocket => {
+                "A page of another site tried to open a connection in your name. It was refused."
+            }
+            Self::ManyUpstreams | Self::Malformed(Malformed::Target(_)) => {
+                "The address can be read in more than one way, or holds characters that don’t \
+                 belong there. Check it, or start from the first page."
+            }
+            Self::Malformed(
+                Malformed::Host | Malformed::TransferCoding | Malformed::RepeatedField,
+            )
+            | Self::RepeatedParameter => {
+                "Something between you and this site changed the request. Start from the first page."
+            }
+            Self::Malformed(Malformed::Method) | Self::MethodNotAllowed(_) => {
+                "The page exists, but not for what was asked of it. Start from the first page."
+            }
+            Self::TargetTooLong => "Start from the first page and go on from there.",
+            Self::HeaderTooLarge(HeadLimit::Block | HeadLimit::Fields) => {
+                "Usually these are old cookies. Clear the cookies of this site, then try again."
+            }
+            Self::UnknownProvider => "Choose another way to sign in.",
+            Self::StateMissing => {
+                "This browser doesn’t remember starting to sign in. Try again here, in the same \
+                 browser and window, and allow cookies for this site."
+            }
+            Self::StateExpired => "The sign-in page was open for too long. Try again.",
+            Self::StateMismatch | Self::NonceMismatch | Self::CallbackIssuer(_) => {
+                "The answer belonged to another sign-in. Nothing was done with it. Try again."
+            }
+            Self::Callback(fault) => callback_advice(*fault),
+            Self::LoginLoop(cookie) => loop_advice(cookie.why),
+            Self::ProviderRefused(words) => refusal_advice(words),
+            Self::ProviderUnavailable | Self::ProviderTimedOut => {
+                "Nothing is wrong with your account. Wait a moment, then try again."
+            }
+            Self::RedirectMismatch { .. } => {
+                "The sign-in service doesn’t know this site’s address yet. Whoever runs this site \
+                 can mend that; trying again won’t help."
+            }
+            Self::CodeExchangeFailed(_)
+            | Self::TokenInvalid(_)
+            | Self::TokenIssuer(_)
+            | Self::ClockSkew(_) => {
+                "This site and the sign-in service don’t agree. Nothing is wrong with your account. \
+                 Try again; if it stays like this, whoever runs this site can mend it."
+            }
+            Self::IdentityUnusable { .. } => {
+                "The sign-in service didn’t say enough about you. Whoever runs this site can mend \
+                 that."
+            }
+            Self::UpstreamConnect | Self::UpstreamTimeout | Self::UpstreamProtocol => {
+                "You are signed in and nothing is wrong with your account. Wait a moment, then try \
+                 again."
+            }
+            Self::CookieTooLarge { .. } => {
+                "What the sign-in service says about you is more than a browser keeps. Whoever \
+                 runs this site can mend that."
+            }
+            Self::Overloaded => "Wait a moment, then try again.",
+            Self::Internal => "It is not your doing. Wait a moment, then try again.",
+        }
+    }
+
+    /// What the page offers first.
+    #[must_use]
+    pub fn first_step(&self) -> FirstStep {
+        match self {
+            Self::LoginRequired
+            | Self::BodyLost
+            | Self::UnknownProvider
+            | Self::StateMissing
+            | Self::StateExpired
+            | Self::StateMismatch
+            | Self::Callback(_)
+            | Self::CallbackIssuer(_)
+            | Self::NonceMismatch
+            | Self::LoginLoop(_)
+            | Self::ProviderRefused(_)
+            | Self::ProviderUnavailable
+            | Self::ProviderTimedOut
+            | Self::RedirectMismatch { .. }
+            | Self::CodeExchangeFailed(_)
+            | Self::TokenInvalid(_)
+            | Self::TokenIssuer(_)
+            | Self::ClockSkew(_)
+            | Self::IdentityUnusable { .. }
+            | Self::CookieTooLarge { .. } => FirstStep::SignIn,
+            Self::NotAdmitted(..) | Self::NotAdmittedHere(..) => FirstStep::SwitchAccount,
+            Self::HeaderTooLarge(_)
+            | Self::UpstreamConnect
+            | Self::UpstreamTimeout
+            | Self::UpstreamProtocol
+            | Self::Overloaded
+            | Self::Internal => FirstStep::Retry,
+            Self::NoRoute
+            | Self::UnknownHost
+            | Self::ForeignWebSocket
+            | Self::ManyUpstreams
+            | Self::Malformed(_)
+            | Self::TargetTooLong
+            | Self::MethodNotAllowed(_)
+            | Self::RepeatedParameter => FirstStep::Home,
+        }
+    }
+}
+
+/// What a person lacks, without showing the rule.
+fn lacking(missing: Missing) -> &'static str {
+    match missing {
+        Missing::Group => "Your account is not in a group that may open it.",
+        Missing::CompleteGroups => {
+            "The sign-in service didn’t name all of your groups, so none of them could be counted."
+        }
+        Missing::Email => "The sign-in service didn’t name an e-mail address for your account.",
+        Missing::VerifiedEmail => {
+            "Your e-mail address is not verified at the sign-in service. Verify it there, then \
+             sign in again."
+        }
+        Missing::OtherEmail => "It is not open to your e-mail address.",
+        Missing::Subject => "It is open to named accounts only, and yours is not among them.",
+        Missing::Alternative => "Your account meets none of the conditions for it.",
+    }
+}
+
+fn callback_advice(fault: CallbackFault) -> &'static str {
+    match fault {
+        CallbackFault::TooLarge
+        | CallbackFault::Duplicate(_)
+        | CallbackFault::NotOneAnswer
+        | CallbackFault::ForeignFlow(_)
+        | CallbackFault::Malformed(_) => {
+            "What came back from the sign-in service can’t be understood. Try again from the start."
+        }
+    }
+}
+
+fn loop_advice(why: LostCookieReason) -> &'static str {
+    match why {
+        LostCookieReason::SecureOverHttp => {
+            "Your browser keeps this site’s cookie for https only, and this page was opened over \
+             plain http. Open the address with https."
+        }
+        LostCookieReason::OtherHost => {
+            "This site’s cookie belongs to another address than the one you opened. Start from the \
+             address below."
+        }
+        LostCookieReason::Blocked => {
+            "You signed in, but your browser didn’t send this site’s cookie back. Allow cookies for \
+             this site, switch off what blocks them, then try again."
+        }
+    }
+}
+
+/// What providers' best-known refusals mean for the person.
+fn refusal_advice(words: &ProviderWords) -> &'static str {
+    const HINTS: &[(&str, &str)] = &[
+        (
+            "AADSTS50105",
+            "Your account is not assigned to this app. Ask whoever runs it to assign you.",
+        ),
+        (
+            "AADSTS65001",
+            "An administrator has to consent to this app before anybody can use it.",
+        ),
+        (
+            "AADSTS50011",
+            "The sign-in service doesn’t know this site’s address yet. Whoever runs this site can \
+             mend that.",
+        ),
+    ];
+    let described = words.description().unwrap_or("");
+    if let Some((_, hint)) = HINTS.iter().find(|(mark, _)| described.contains(mark)) {
+        return hint;
+    }
+    match words.code() {
+        "access_denied" => {
+            "You or the sign-in service declined. If that was not meant, try again, perhaps with \
+             another account."
+        }
+        "temporarily_unavailable" | "server_error" => {
+            "It has trouble of its own. Wait a moment, then try again."
+        }
+        _ => "Try again; if it stays like this, whoever runs this site can mend it.",
+    }
+}

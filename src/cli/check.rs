@@ -1,0 +1,176 @@
+//! `sidegate check`: every fault of the configuration, without touching the network.
+
+use std::io;
+
+use serde::Serialize;
+
+use super::args::CheckFormat;
+use super::draw::{Severity, draw};
+use super::{Exit, Paint, Start, Streams};
+use crate::config::environment::Environment;
+use crate::config::fault::ConfigFault;
+use crate::config::{Config, Verdict};
+
+/// What faults of a start without a file are said to be in.
+const FLAGS: &str = "flags";
+
+/// Says every fault, or that there is none.
+///
+/// # Errors
+/// The answer cannot be written.
+pub fn run(
+    start: &Start,
+    format: CheckFormat,
+    environment: &Environment,
+    streams: &mut Streams<'_>,
+) -> io::Result<Exit> {
+    let (name, verdict) = match judge(start, environment) {
+        Ok(judged) => judged,
+        Err(unreadable) => {
+            writeln!(streams.err, "error: {unreadable}")?;
+            return Ok(Exit::Configuration);
+        }
+    };
+    match format {
+        CheckFormat::Human => {
+            draw_all(&verdict, &name, streams.paint_out, streams.out)?;
+            writeln!(streams.out, "{name}: {}", summary(&verdict))?;
+        }
+        CheckFormat::Json => {
+            let report = Report::new(&name, &verdict);
+            serde_json::to_writer_pretty(&mut *streams.out, &report)?;
+            writeln!(streams.out)?;
+        }
+    }
+    Ok(match verdict.config {
+        Some(_) => Exit::Done,
+        None => Exit::Configuration,
+    })
+}
+
+/// Loads the configuration to start with it: what `check` would say goes to the streams' second.
+///
+/// # Errors
+/// [`Exit::Configuration`], after every fault was said.
+pub fn load(
+    start: &Start,
+    environment: &Environment,
+    streams: &mut Streams<'_>,
+) -> Result<Config, Exit> {
+    let (name, verdict) = judge(start, environment).map_err(|unreadable| {
+        // Where this cannot be written, the exit code still says it.
+        drop(writeln!(streams.err, "error: {unreadable}"));
+        Exit::Configuration
+    })?;
+    drop(draw_all(&verdict, &name, streams.paint_err, streams.err));
+    verdict.config.ok_or(Exit::Configuration)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{name} cannot be read ({})", .source.kind())]
+struct Unreadable {
+    name: String,
+    source: io::Error,
+}
+
+fn judge(start: &Start, environment: &Environment) -> Result<(String, Verdict), Unreadable> {
+    match start {
+        Start::Flags(flags) => Ok((FLAGS.to_owned(), Verdict::of_flags(flags, environment))),
+        Start::File(path) => {
+            let name = path.display().to_string();
+            match Verdict::of_file(path, environment) {
+                Ok(verdict) => Ok((name, verdict)),
+                Err(source) => Err(Unreadable { name, source }),
+            }
+        }
+    }
+}
+
+fn draw_all(verdict: &Verdict, name: &str, paint: Paint, to: &mut dyn io::Write) -> io::Result<()> {
+    for fault in &verdict.faults {
+        writeln!(to, "{}", draw(fault, Severity::Fault, name, paint))?;
+    }
+    for warning in &verdict.warnings {
+        writeln!(to, "{}", draw(warning, Severity::Warning, name, paint))?;
+    }
+    Ok(())
+}
+
+fn summary(verdict: &Verdict) -> String {
+    let count = |number: usize, one: &str| match number {
+        1 => format!("1 {one}"),
+        number => format!("{number} {one}s"),
+    };
+    let mut parts = Vec::new();
+    if verdict.config.is_some() {
+        parts.push("good".to_owned());
+    } else {
+        parts.push(count(verdict.faults.len(), "fault"));
+    }
+    if !verdict.warnings.is_empty() {
+        parts.push(count(verdict.warnings.len(), "warning"));
+    }
+    let insecure = verdict
+        .config
+        .as_ref()
+        .map_or(0, |config| config.insecure.len());
+    if insecure > 0 {
+        parts.push(count(insecure, "insecure switch").replace("switchs", "switches"));
+    }
+    parts.join(", ")
+}
+
+/// What `--format json` says.
+#[derive(Serialize)]
+struct Report<'a> {
+    file: &'a str,
+    good: bool,
+    faults: Vec<Entry<'a>>,
+    warnings: Vec<Entry<'a>>,
+    insecure: Vec<Insecure<'a>>,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    path: &'a str,
+    line: Option<usize>,
+    column: Option<usize>,
+    what: &'a str,
+    remedy: &'a str,
+}
+
+#[derive(Serialize)]
+struct Insecure<'a> {
+    path: &'a str,
+    what: &'a str,
+}
+
+impl<'a> Report<'a> {
+    fn new(file: &'a str, verdict: &'a Verdict) -> Self {
+        let insecure = verdict.config.iter().flat_map(|config| &config.insecure);
+        Self {
+            file,
+            good: verdict.config.is_some(),
+            faults: verdict.faults.iter().map(Entry::new).collect(),
+            warnings: verdict.warnings.iter().map(Entry::new).collect(),
+            insecure: insecure
+                .map(|switch| Insecure {
+                    path: &switch.path,
+                    what: switch.what,
+                })
+                .collect(),
+        }
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn new(fault: &'a ConfigFault) -> Self {
+        Self {
+            path: &fault.path,
+            line: fault.place.as_ref().map(|place| place.line),
+            column: fault.place.as_ref().map(|place| place.column),
+            what: &fault.what,
+            remedy: &fault.remedy,
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! `run`: guard the app until told to stop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Exit, Start, check, with_streams};
+use crate::app::log_line::Level;
+use crate::app::log_names::UserLogging;
+use crate::app::start::StartError;
+use crate::app::telemetry::{ColourWish, Format, Telemetry};
+use crate::app::{App, Logs, reload};
+use crate::base::clock::Clock;
+use crate::config::environment::Environment;
+use crate::config::log::{LogFormat, LogLevel, LogSettings};
+use crate::config::{Config, SessionKeys};
+
+/// How long the last log lines may take to be written.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// Loads the configuration, starts, and serves until SIGTERM or SIGINT. SIGHUP reloads.
+#[must_use]
+pub fn run(start: &Start) -> Exit {
+    let environment = Environment::of_process();
+    let config = match with_streams(|streams| check::load(start, &environment, streams)) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    let telemetry = match telemetry(config.log, &environment) {
+        Ok(telemetry) => telemetry,
+        Err(exit) => return exit,
+    };
+    let logs = logs(&telemetry, config.log);
+    let file = match start {
+        Start::File(path) => Some(path.clone()),
+        Start::Flags(_) => None,
+    };
+    let exit = on_runtime(serve(config, file, logs));
+    telemetry.finish(LAST_LINES);
+    exit
+}
+
+/// Runs `serving` on this thread: the control runtime.
+pub(super) fn on_runtime(serving: impl Future<Output = Result<(), StartError>>) -> Exit {
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(reason = %error, "the system gave no event queue");
+            return Exit::Failure;
+        }
+    };
+    match runtime.block_on(serving) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            tracing::error!(reason = %error, "not started");
+            Exit::Failure
+        }
+    }
+}
+
+/// Sets up the logs as `settings` say.
+pub(super) fn telemetry(
+    settings: LogSettings,
+    environment: &Environment,
+) -> Result<Telemetry, Exit> {
+    let format = match settings.format {
+        LogFormat::Auto => Format::Auto,
+        LogFormat::Human => Format::Human,
+        LogFormat::Json => Format::Json,
+    };
+    let refused = environment
+        .value("NO_COLOR")
+        .is_some_and(|value| !value.is_empty());
+    let colours = if refused {
+        ColourWish::Refused
+    } else {
+        ColourWish::Allowed
+    };
+    Telemetry::start(format, level(settings.level), colours).map_err(|error| {
+        with_streams(|streams| drop(writeln!(streams.err, "error: {error}")));
+        Exit::Failure
+    })
+}
+
+/// Where the app logs to.
+pub(super) fn logs(telemetry: &Telemetry, settings: LogSettings) -> Logs {
+    Logs {
+        sink: telemetry.sink.clone(),
+        least: level(settings.level),
+        users: UserLogging::Hash,
+    }
+}
+
+fn level(level: LogLevel) -> Level {
+    match level {
+        LogLevel::Error => Level::Error,
+        LogLevel::Warn => Level::Warn,
+        LogLevel::Info => Level::Info,
+        LogLevel::Debug => Level::Debug,
+        LogLevel::Trace => Level::Trace,
+    }
+}
+
+async fn serve(config: Config, file: Option<PathBuf>, logs: Logs) -> Result<(), StartError> {
+    let mut signals = Signals::new().map_err(StartError::Thread)?;
+    let app = App::start(config, Clock::system(), cores(), logs).await?;
+    announce(&app);
+    let shared = Arc::clone(app.shared());
+    let following = file
+        .clone()
+        .map(|path| tokio::spawn(reload::follow_files(path, Arc::clone(&shared))));
+    loop {
+        match signals.next().await {
+            Told::Stop => break,
+            Told::Reload => match &file {
+                Some(path) => reload::reload(path, &shared),
+                None => tracing::warn!("there is no configuration file to reload"),
+            },
+        }
+    }
+    if let Some(following) = following {
+        following.abort();
+    }
+    tracing::info!("stopping: requests in flight finish");
+    app.stop().await;
+    Ok(())
+}
+
+/// As many workers as there are cores for this process.
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Says what runs: five lines at most, and one for each switch that weakens something.
+fn announce(app: &App) {
+    let generation = app.shared().current.load();
+    let config = &generation.config;
+    let listen: Vec<String> = app.addresses.iter().map(ToString::to_string).collect();
+    let upstreams: Vec<&str> = config
+        .upstreams
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), public_url = %config.public_url, "sidegate");
+    tracing::info!(addresses = %listen.join(" "), probes = %app.probes, upstreams = %upstreams.join(" "), "listening");
+    for provider in &generation.providers {
+        tracing::info!(
+            provider = provider.id(),
+            redirect_uri = provider.redirect_uri(),
+            "register this redirect URI at the provider"
+        );
+    }
+    let keys = match &config.session.keys {
+        SessionKeys::Given(_) => "given",
+        SessionKeys::StateFile(_) => "state file",
+        SessionKeys::Ephemeral => "ephemeral: a restart signs everybody out",
+    };
+    tracing::info!(store = "cookie", keys, "sessions");
+    for switch in &config.insecure {
+        tracing::warn!(setting = %switch.path, what = switch.what, "insecure setting");
+    }
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// SIGTERM or SIGINT.
+    Stop,
+    /// SIGHUP.
+    Reload,
+}
+
+/// The signals that are listened to.
+#[derive(Debug)]
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    pub(super) fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    pub(super) async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.hang_up.recv() => Told::Reload,
+        }
+    }
+}
