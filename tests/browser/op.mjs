@@ -1,0 +1,184 @@
+// The honest peer: `oidc-provider`, a certified OpenID Provider that shares no line with Sidegate.
+//
+// A process of its own, so that a story can take it away and bring it back. The first line that it
+// prints is `ready <issuer>`. Environment:
+//   RP    Sidegate's public URL; its redirect URIs are registered from it
+//   PORT  the port; the kernel gives one where it is absent
+//
+// The issuer is `http://localhost:PORT` while the gate is at 127.0.0.1: for a browser these are two
+// sites, so that SameSite cookies meet what they meet in real life.
+//
+// GET /-/events answers what has happened so far, as a JSON list: how a story knows that nothing did.
+
+import { Provider, interactionPolicy } from 'oidc-provider';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+
+// Everybody who can sign in, and what the provider says about them. Any password will do.
+const accounts = new Map([
+  ['alice', { email: 'alice@example.test', name: 'Alice Ashford', groups: ['dev', 'ops'] }],
+  ['bob', { email: 'bob@example.test', name: 'Bob Müller', groups: ['dev'] }],
+  ['mallory', { email: 'mallory@elsewhere.test', name: 'Mallory Marsh', groups: [] }],
+]);
+
+const rp = process.env.RP ?? 'http://127.0.0.1:4180';
+const server = createServer();
+server.listen(Number(process.env.PORT ?? 0), '127.0.0.1');
+await once(server, 'listening');
+const { port } = server.address();
+const issuer = `http://localhost:${port}`;
+
+const jwk = (type, options) =>
+  generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' });
+
+const client = (client_id, token_endpoint_auth_method, more = {}) => ({
+  client_id,
+  ...(token_endpoint_auth_method.startsWith('client_secret')
+    ? { client_secret: 's3cret-for-tests-only-0123456789' }
+    : {}),
+  redirect_uris: [`${rp}/oauth2/callback`],
+  post_logout_redirect_uris: [`${rp}/oauth2/sign_out`],
+  grant_types: ['authorization_code', 'refresh_token'],
+  response_types: ['code'],
+  token_endpoint_auth_method,
+  backchannel_logout_uri: `${rp}/oauth2/backchannel_logout`,
+  backchannel_logout_session_required: true,
+  ...more,
+});
+
+const policy = interactionPolicy.base();
+policy.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0);
+
+const provider = new Provider(issuer, {
+  cookies: { keys: [randomBytes(32).toString('base64url')] },
+  jwks: {
+    keys: [
+      { ...jwk('rsa', { modulusLength: 2048 }), kid: 'r1', use: 'sig', alg: 'RS256' },
+      { ...jwk('ec', { namedCurve: 'P-256' }), kid: 'e1', use: 'sig', alg: 'ES256' },
+    ],
+  },
+  clients: [
+    client('sidegate', 'client_secret_basic'),
+    client('sidegate-post', 'client_secret_post', { id_token_signed_response_alg: 'ES256' }),
+    client('sidegate-public', 'none'),
+  ],
+  scopes: ['openid', 'offline_access', 'profile', 'email', 'groups'],
+  claims: {
+    openid: ['sub'],
+    email: ['email', 'email_verified'],
+    profile: ['name', 'preferred_username'],
+    groups: ['groups'],
+  },
+  conformIdTokenClaims: false, // the claims are in the ID token
+  findAccount: async (_, id) =>
+    accounts.has(id)
+      ? {
+          accountId: id,
+          claims: async () => ({
+            sub: id,
+            preferred_username: id,
+            email_verified: true,
+            ...accounts.get(id),
+          }),
+        }
+      : undefined,
+  pkce: { required: () => true },
+  rotateRefreshToken: true,
+  interactions: { policy, url: (_, interaction) => `/interaction/${interaction.uid}` },
+  // The client is the organisation's own: nobody is asked for consent, as at most companies.
+  loadExistingGrant: async (ctx) => {
+    const { client: asking, session, params } = ctx.oidc;
+    const known = session.grantIdFor(asking.clientId);
+    const grant = known
+      ? await provider.Grant.find(known)
+      : new provider.Grant({ clientId: asking.clientId, accountId: session.accountId });
+    grant.addOIDCScope(params.scope);
+    await grant.save();
+    return grant;
+  },
+  features: {
+    devInteractions: { enabled: false },
+    introspection: { enabled: true },
+    revocation: { enabled: true },
+    backchannelLogout: { enabled: true },
+    rpInitiatedLogout: {
+      enabled: true,
+      logoutSource: (ctx, form) => {
+        ctx.body = page(
+          'Sign out of the provider?',
+          `${form}<button form="op.logoutForm" name="logout" value="yes">Yes, sign me out</button>`,
+        );
+      },
+    },
+  },
+  ttl: { AccessToken: 60, IdToken: 60, RefreshToken: 600, Session: 3600, Grant: 3600, Interaction: 600 },
+});
+
+const events = [];
+const note = (event, more) => events.push({ event, ...more });
+provider.on('grant.success', (ctx) => note('grant', { type: ctx.oidc.params.grant_type }));
+provider.on('grant.error', (ctx, error) => note('grant_error', { error: error.error }));
+provider.on('end_session.success', () => note('session_ended'));
+provider.on('server_error', (_, error) => note('server_error', { message: String(error) }));
+
+const page = (title, body) =>
+  `<!doctype html><html lang="en"><meta charset="utf-8"><title>${title}</title><h1>${title}</h1>${body}`;
+
+const loginPage = (prompt) =>
+  page(
+    prompt === 'select_account' ? 'Which account?' : 'Sign in',
+    `<form method="post"><label>User <input name="login" autofocus></label>
+     <label>Password <input name="password" type="password"></label><button>Sign in</button></form>`,
+  );
+
+const formOf = async (req) => {
+  let body = '';
+  for await (const chunk of req) body += chunk;
+  return new URLSearchParams(body);
+};
+
+async function interaction(req, res) {
+  const { prompt } = await provider.interactionDetails(req, res);
+  res.setHeader('content-type', 'text/html; charset=utf-8');
+  if (req.method === 'GET') return res.end(loginPage(prompt.name));
+  const accountId = (await formOf(req)).get('login');
+  if (!accounts.has(accountId)) return res.writeHead(403).end(loginPage(prompt.name));
+  note('login', { accountId });
+  return provider.interactionFinished(
+    req,
+    res,
+    { login: { accountId }, ...(prompt.name === 'select_account' ? { select_account: {} } : {}) },
+    { mergeWithLastSubmission: false },
+  );
+}
+
+const protocol = provider.callback();
+server.on('request', (req, res) => {
+  const { pathname, searchParams } = new URL(req.url, issuer);
+  if (pathname === '/-/events') {
+    res.setHeader('content-type', 'application/json');
+    return res.end(JSON.stringify(events));
+  }
+  if (pathname === '/auth') {
+    note('authorization', {
+      state: searchParams.get('state'),
+      prompt: searchParams.get('prompt'),
+      redirect_uri: searchParams.get('redirect_uri'),
+    });
+  }
+  if (pathname === '/token') note('token_request');
+  if (pathname.startsWith('/interaction/')) {
+    return interaction(req, res).catch((error) => {
+      if (!res.headersSent) res.writeHead(400, { 'content-type': 'text/plain' });
+      res.end(`${error.name}: ${error.message}`);
+    });
+  }
+  return protocol(req, res);
+});
+
+console.log(`ready ${issuer}`);
+process.on('SIGTERM', () => {
+  server.close(() => process.exit(0));
+  server.closeAllConnections();
+});

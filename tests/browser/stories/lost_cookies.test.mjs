@@ -1,0 +1,55 @@
+// A browser that keeps none of our cookies, or not all: a page that says so, and never a loop.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { atProvider, documentsOf, isLogin, isSession, signIn, startBrowser } from '../support/browser.mjs';
+import { startLossyProxy } from '../support/lossy.mjs';
+import { portray } from '../support/portrait.mjs';
+import { world } from '../support/world.mjs';
+
+// The most times that a browser is sent to the provider before a page explains what is wrong.
+const MOST_TRIES = 3;
+
+let browser;
+before(async () => {
+  browser = await startBrowser();
+});
+after(async () => {
+  await browser?.close();
+});
+
+let number = 0;
+const losses = {
+  'every cookie of the gate is lost': () => true,
+  'the cookie of the login in flight is lost': isLogin,
+  'the session cookie is lost': isSession,
+};
+
+for (const [loss, loses] of Object.entries(losses)) {
+  // A20
+  test(`when ${loss} the login ends in a page that explains it`, async (t) => {
+    let given;
+    const proxy = await startLossyProxy({ target: () => given.gate.url, loses });
+    t.after(() => proxy.stop());
+    given = await world({ publicUrl: proxy.url });
+    t.after(() => given.close());
+    const page = await (await browser.newContext()).newPage();
+    t.after(() => page.context().close());
+    const documents = documentsOf(page);
+    await page.goto(`${given.url}/graph?g0.expr=up`);
+    await atProvider(page, given);
+    const mark = documents.seen.length;
+
+    // The provider remembers the person, so that nothing but the gate can end the way in circles.
+    await signIn(page, 'alice');
+    const landed = await documents.landed(given.url, mark);
+
+    assert.ok(landed.status() >= 400 && landed.status() < 500, `status ${landed.status()}`);
+    const tries = (await given.provider.events('authorization')).length;
+    assert.ok(tries <= MOST_TRIES, `sent to the provider ${tries} times`);
+    assert.match(await page.locator('main').innerText(), /cookie/i);
+    assert.equal(await page.locator('meta[http-equiv="refresh" i]').count(), 0, 'the page goes on by itself');
+    assert.equal(await given.app.requests(), 0, 'the app was reached');
+    await portray(page, `cookies-lost-${++number}`, landed, given.url);
+  });
+}

@@ -1,0 +1,18 @@
+//! The stories: the gate over real sockets, between a provider that can be told to misbehave and an
+//! app that records what reaches it. One binary, one module a behaviour.
+//!
+//! `cfg(test)` holds for the whole binary anyway; written out, it tells clippy that the modules are
+//! tests, where `unwrap` is in order.
+
+#[cfg(test)]
+mod demo_faults; // the provider that misbehaves does so
+#[cfg(test)]
+mod demo_provider; // the embedded provider keeps the rules of OAuth 2.0 and OpenID Connect
+#[cfg(test)]
+mod foreign_client; // a client that others wrote signs in at the embedded provider
+#[cfg(test)]
+mod login; // a login lands where it started, and the app knows who it is
+#[cfg(test)]
+mod sample_app; // the demo's app shows, echoes and streams
+#[cfg(test)]
+mod support;

@@ -1,0 +1,8 @@
+//! The rig: a provider, an app, a browser, a raw socket, and the gate between them.
+
+pub(crate) mod browser;
+pub(crate) mod instance;
+pub(crate) mod provider;
+pub(crate) mod raw;
+pub(crate) mod upstream;
+pub(crate) mod wire;
