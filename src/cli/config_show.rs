@@ -11,7 +11,8 @@ use crate::gate::access::{Access, Condition, EmailPattern, EmailRule, Named};
 use crate::gate::client_address::{ForwardedHeader, UnixPeers};
 use crate::gate::routes::{HostRule, Route};
 use crate::provider::{
-    Admit, AuthMethod, EmailTrust, IdTokenHint, ProviderKind, ProviderSettings, UserInfoUse,
+    Admit, AuthMethod, ClaimPaths, EmailTrust, IdTokenHint, ProviderKind, ProviderSettings,
+    UserInfoUse,
 };
 use crate::proxy::{HostPolicy, IdentityField, UpstreamAddress, UpstreamSettings};
 use crate::server::ListenAddress;
@@ -114,99 +115,89 @@ fn trusted_proxies(config: &Config) -> Shown {
 }
 
 fn provider(provider: &ProviderSettings) -> Shown {
-    let text = |text: &String| Shown::text(text.as_str());
-    let head = Shown::map([("id", text(&provider.id))]);
-    let head = match &provider.kind {
-        ProviderKind::Oidc { issuer, userinfo } => head
-            .with("kind", Some(Shown::word("oidc")))
-            .with("issuer", Some(text(issuer)))
-            .with(
-                "userinfo",
-                Some(Shown::word(match userinfo {
-                    UserInfoUse::WhenNeeded => "when_needed",
-                    UserInfoUse::Always => "always",
-                    UserInfoUse::Never => "never",
-                })),
-            ),
-        ProviderKind::OAuth2 {
-            authorization_endpoint,
-            token_endpoint,
-            userinfo_endpoint,
-        } => head
-            .with("kind", Some(Shown::word("oauth2")))
-            .with("authorization_endpoint", Some(text(authorization_endpoint)))
-            .with("token_endpoint", Some(text(token_endpoint)))
-            .with("userinfo_endpoint", Some(text(userinfo_endpoint))),
-    };
-    let claims = &provider.claims;
-    let claims = Shown::map([])
-        .with("subject", claims.subject.as_ref().map(text))
-        .with("email", claims.email.as_ref().map(text))
-        .with("email_verified", claims.email_verified.as_ref().map(text))
-        .with("groups", claims.groups.as_ref().map(text))
-        .with(
-            "preferred_username",
-            claims.preferred_username.as_ref().map(text),
-        )
-        .with("name", claims.name.as_ref().map(text));
+    let secret = provider.client_secret.as_ref();
+    let ca = provider.ca.as_ref().map(|path| path.display().to_string());
     let parameters = provider.authorization_parameters.iter();
-    head.with("client_id", Some(text(&provider.client_id)))
+    let parameters = parameters.map(|(name, value)| (name.clone(), Shown::text(value.as_str())));
+    let admit = match &provider.admit {
+        Admit::Everyone => Shown::word("everyone"),
+        Admit::When(one) => condition(one, Names::Bare),
+    };
+    let auth_method = match provider.auth_method {
+        AuthMethod::Auto => "auto",
+        AuthMethod::ClientSecretBasic => "client_secret_basic",
+        AuthMethod::ClientSecretPost => "client_secret_post",
+        AuthMethod::None => "none",
+    };
+    let hint = match provider.id_token_hint {
+        IdTokenHint::Auto => "auto",
+        IdTokenHint::Always => "always",
+        IdTokenHint::Never => "never",
+    };
+    let trusts_email = provider.claims.email_trust == EmailTrust::Provider;
+    let shown = Shown::map([("id", Shown::text(provider.id.as_str()))]);
+    with_kind(shown, &provider.kind)
+        .with("client_id", Some(Shown::text(provider.client_id.as_str())))
+        .with("client_secret", secret.map(|_| Shown::text(MASKED)))
         .with(
-            "client_secret",
-            provider.client_secret.as_ref().map(|_| Shown::text(MASKED)),
+            "redirect_path",
+            Some(Shown::text(provider.redirect_path.as_str())),
         )
-        .with("redirect_path", Some(text(&provider.redirect_path)))
-        .with(
-            "token_endpoint_auth_method",
-            Some(Shown::word(match provider.auth_method {
-                AuthMethod::Auto => "auto",
-                AuthMethod::ClientSecretBasic => "client_secret_basic",
-                AuthMethod::ClientSecretPost => "client_secret_post",
-                AuthMethod::None => "none",
-            })),
-        )
+        .with("token_endpoint_auth_method", Some(Shown::word(auth_method)))
         .with("scopes", Some(Shown::texts(&provider.scopes)))
-        .with(
-            "admit",
-            Some(match &provider.admit {
-                Admit::Everyone => Shown::word("everyone"),
-                Admit::When(one) => condition(one, Names::Bare),
-            }),
-        )
+        .with("admit", Some(admit))
         .with(
             "ca",
-            provider
-                .ca
-                .as_ref()
-                .map(|path| Shown::map([("file", Shown::text(path.display().to_string()))])),
+            ca.map(|path| Shown::map([("file", Shown::text(path))])),
         )
         .with(
             "trusted_audiences",
             Some(Shown::texts(&provider.trusted_audiences)),
         )
-        .with("claims", Some(claims))
+        .with("claims", Some(claims(&provider.claims)))
         .with(
             "authorization_parameters",
-            Some(Shown::Map(
-                parameters
-                    .map(|(name, value)| (name.clone(), text(value)))
-                    .collect(),
-            )),
+            Some(Shown::Map(parameters.collect())),
         )
-        .with(
-            "id_token_hint",
-            Some(Shown::word(match provider.id_token_hint {
-                IdTokenHint::Auto => "auto",
-                IdTokenHint::Always => "always",
-                IdTokenHint::Never => "never",
-            })),
-        )
-        .with(
-            "insecure_trust_email",
-            Some(Shown::word(
-                provider.claims.email_trust == EmailTrust::Provider,
-            )),
-        )
+        .with("id_token_hint", Some(Shown::word(hint)))
+        .with("insecure_trust_email", Some(Shown::word(trusts_email)))
+}
+
+fn with_kind(shown: Shown, kind: &ProviderKind) -> Shown {
+    let text = |text: &String| Some(Shown::text(text.as_str()));
+    match kind {
+        ProviderKind::Oidc { issuer, userinfo } => {
+            let userinfo = match userinfo {
+                UserInfoUse::WhenNeeded => "when_needed",
+                UserInfoUse::Always => "always",
+                UserInfoUse::Never => "never",
+            };
+            shown
+                .with("kind", Some(Shown::word("oidc")))
+                .with("issuer", text(issuer))
+                .with("userinfo", Some(Shown::word(userinfo)))
+        }
+        ProviderKind::OAuth2 {
+            authorization_endpoint,
+            token_endpoint,
+            userinfo_endpoint,
+        } => shown
+            .with("kind", Some(Shown::word("oauth2")))
+            .with("authorization_endpoint", text(authorization_endpoint))
+            .with("token_endpoint", text(token_endpoint))
+            .with("userinfo_endpoint", text(userinfo_endpoint)),
+    }
+}
+
+fn claims(claims: &ClaimPaths) -> Shown {
+    let text = |path: &Option<String>| path.as_ref().map(|path| Shown::text(path.as_str()));
+    Shown::map([])
+        .with("subject", text(&claims.subject))
+        .with("email", text(&claims.email))
+        .with("email_verified", text(&claims.email_verified))
+        .with("groups", text(&claims.groups))
+        .with("preferred_username", text(&claims.preferred_username))
+        .with("name", text(&claims.name))
 }
 
 fn session(config: &Config) -> Shown {
@@ -286,12 +277,13 @@ fn route(route: &Route, config: &Config) -> Shown {
     let path = route
         .path
         .as_ref()
-        .map_or_else(|| "/**".to_owned(), ToString::to_string);
+        .map(|path| Shown::text(path.to_string()));
     let methods = route.methods.as_ref().map(|methods| {
         let methods: Vec<&str> = methods.iter().map(http::Method::as_str).collect();
         Shown::texts(&methods)
     });
-    let matches = Shown::map([("host", Shown::text(host)), ("path", Shown::text(path))])
+    let matches = Shown::map([("host", Shown::text(host))])
+        .with("path", path)
         .with("methods", methods);
     let upstream = config.upstreams.get(route.upstream);
     let access = match &route.access {
@@ -332,7 +324,7 @@ fn condition(one: &Condition, names: Names) -> Shown {
         (Names::WithProvider, Some(provider)) => Shown::text(format!("{provider}:{name}")),
         _ => Shown::text(name),
     };
-    let named = |list: &Vec<Named>| {
+    let exact = |list: &Vec<Named>| {
         Shown::List(
             list.iter()
                 .map(|one| say(&one.provider, &one.name))
@@ -347,9 +339,9 @@ fn condition(one: &Condition, names: Names) -> Shown {
     let any =
         |list: &Vec<Condition>| Shown::List(list.iter().map(|one| condition(one, names)).collect());
     Shown::map([])
-        .with("groups", one.groups.as_ref().map(named))
+        .with("groups", one.groups.as_ref().map(exact))
         .with("emails", one.emails.as_ref().map(emails))
-        .with("subjects", one.subjects.as_ref().map(named))
+        .with("subjects", one.subjects.as_ref().map(exact))
         .with("any", one.any.as_ref().map(any))
 }
 
@@ -394,4 +386,70 @@ fn size(bytes: usize) -> Shown {
         bytes if bytes % (1 << 10) == 0 => format!("{}KiB", bytes >> 10),
         bytes => format!("{bytes}B"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Verdict;
+
+    fn environment() -> Environment {
+        let key = "Jm8y0m1sSsdUDnRDQj3Yw1H7rN5vKpXc2tB9aLzE4go";
+        [("OIDC_CLIENT_SECRET", "hunter2"), ("SESSION_KEY", key)]
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    fn good(text: &str) -> Config {
+        Verdict::of_text(text, &environment())
+            .into_config()
+            .unwrap()
+    }
+
+    const EXAMPLE: &str = include_str!("../../config.example.yaml");
+    const SEVERAL: &str = "public_url: https://dash.test/tools\n\
+        trusted_proxies: [10.0.0.0/8, unix]\n\
+        listen: [\"unix:/run/x.sock\", \"[::1]:1\"]\n\
+        providers:\n\
+        \x20 - { id: corp, issuer: \"https://id.test\", client_id: a, client_secret: { env: OIDC_CLIENT_SECRET }, admit: { emails: [\"@ok.test\"], any: [{ groups: [\"a, b\"] }] } }\n\
+        \x20 - { id: old, kind: oauth2, authorization_endpoint: \"https://o.test/a\", token_endpoint: \"https://o.test/t\", userinfo_endpoint: \"https://o.test/u\", client_id: \"1\", insecure_trust_email: true, claims: { subject: id } }\n\
+        session: { keys: ephemeral, idle: 90m, absolute: 36h 30m }\n\
+        upstreams: { a: \"unix:/run/a.sock\", b: { url: \"http://[::1]:3000\", host: b.test, headers: { X-Who: \"{name}\" } } }\n\
+        routes:\n\
+        \x20 - { match: { host: \"*\", methods: [GET] }, access: public, upstream: a }\n\
+        \x20 - { access: { groups: [\"corp:x: y\"], subjects: [\"old:1\"] }, upstream: b }\n\
+        limits: { target: 5000B }\n\
+        pages: { support: \"yes: \\\"we\\\" can\" }\n";
+
+    // What is shown is all there is: read again, with the secrets put back, it is the same.
+    #[test]
+    fn what_is_shown_is_a_configuration_and_the_same_one() {
+        for text in [EXAMPLE, SEVERAL] {
+            let config = good(text);
+            let shown = show(&config).to_string();
+            let back = shown
+                .replace(
+                    "client_secret: \"***\"",
+                    "client_secret: { env: OIDC_CLIENT_SECRET }",
+                )
+                .replace("- \"***\"", "- { env: SESSION_KEY }");
+            assert_eq!(
+                format!("{:?}", good(&back)),
+                format!("{config:?}"),
+                "{shown}"
+            );
+        }
+    }
+
+    // T7: the settings in force hold secrets, and what is shown of them does not.
+    #[test]
+    fn secrets_are_masked() {
+        let shown = show(&good(EXAMPLE)).to_string();
+        assert!(
+            !shown.contains("hunter2") && !shown.contains("Jm8y0m1s"),
+            "{shown}"
+        );
+        assert!(shown.contains("client_secret: \"***\""), "{shown}");
+    }
 }

@@ -1,6 +1,6 @@
 //! `sidegate healthcheck`: asks a running gate whether it is ready.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -72,12 +72,7 @@ fn ask(address: SocketAddr) -> io::Result<u16> {
         "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
     )?;
     let mut line = Vec::new();
-    for byte in stream.take(LONGEST_STATUS_LINE).bytes() {
-        match byte? {
-            b'\n' => break,
-            byte => line.push(byte),
-        }
-    }
+    BufReader::new(stream.take(LONGEST_STATUS_LINE)).read_until(b'\n', &mut line)?;
     status(&line).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 

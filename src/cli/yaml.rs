@@ -115,7 +115,7 @@ fn quoted(text: &str) -> String {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
             letter if letter.is_control() => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(letter)));
+                quoted.extend(format!("\\u{:04x}", u32::from(letter)).chars());
             }
             letter => quoted.push(letter),
         }

@@ -1,6 +1,6 @@
 //! Floor 7: the YAML as written, and the settings as built.
 //!
-//! Text becomes a tree that knows its places ([`tree`]), the tree a [`written::ConfigFile`], and
+//! Text becomes a tree that knows its places (`tree`), the tree a [`written::ConfigFile`], and
 //! that, checked as a whole, a [`Config`]: the sum of every floor's own settings. Nothing on the way
 //! has an effect; files of secrets are read, and every fault is collected with its place. No floor
 //! below knows that YAML exists, and nothing here runs anything.
@@ -15,6 +15,7 @@ mod nearest;
 mod reader;
 pub mod secret_source;
 mod source;
+pub mod state_key;
 pub(crate) mod tree;
 pub mod written;
 
@@ -236,3 +237,6 @@ pub fn probes_address(
         .filter(|_| faults.is_empty())
         .ok_or(ConfigError::Faulty { faults })
 }
+
+#[cfg(test)]
+mod tests;

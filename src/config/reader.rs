@@ -29,6 +29,10 @@ pub(crate) enum Problem {
         found: &'static str,
         expected: String,
     },
+    /// This is wrong with it, and something else is expected.
+    Said { what: String, expected: String },
+    /// A key without which the rest means nothing.
+    MissingKey(&'static str),
     /// A feature that this version does not have.
     NotYet,
     /// What the value's own type says.
@@ -70,7 +74,13 @@ impl de::Error for ShapeError {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let expected = in_our_words(expected);
         let found = match found {
+            // Only our own types say more than the kind.
+            Unexpected::Other(what) => {
+                let what = what.to_owned();
+                return Problem::Said { what, expected }.into();
+            }
             Unexpected::Bool(_) => "a switch",
             Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
             Unexpected::Str(_) => "a text",
@@ -79,8 +89,11 @@ impl de::Error for ShapeError {
             Unexpected::Map => "a mapping",
             _ => "something else",
         };
-        let expected = expected.to_string();
         Problem::Kind { found, expected }.into()
+    }
+
+    fn missing_field(key: &'static str) -> Self {
+        Problem::MissingKey(key).into()
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -93,6 +106,19 @@ impl de::Error for ShapeError {
 
     fn unknown_variant(_: &str, known: &'static [&'static str]) -> Self {
         Problem::UnknownWord { known }.into()
+    }
+}
+
+/// What is expected, in the words of people who write configurations.
+fn in_our_words(expected: &dyn Expected) -> String {
+    let expected = expected.to_string();
+    match expected.as_str() {
+        "a string" | "path string" => "a text".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        "a map" => "a mapping".to_owned(),
+        "a boolean" => "`true` or `false`".to_owned(),
+        "u64" => "a whole number".to_owned(),
+        _ => expected,
     }
 }
 
@@ -115,7 +141,7 @@ impl<'de> Reader<'de> {
     }
 
     fn wants<V: Visitor<'de>>(self, visitor: &V) -> ShapeError {
-        let expected = (visitor as &dyn Expected).to_string();
+        let expected = in_our_words(visitor);
         Problem::Kind {
             found: self.kind(),
             expected,

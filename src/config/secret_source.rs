@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::de::{Deserialize, Deserializer, Error, Unexpected};
 
 use super::environment::Environment;
 use super::written::values::{ShortOrLong, short_or_long};
@@ -155,7 +155,16 @@ impl<'de> ShortOrLong<'de> for SecretSource {
                 file: None,
                 env: Some(name),
             } => Ok(Self::Env(name)),
-            Written { .. } => Err(Error::custom("exactly one of `file` and `env` is needed")),
+            Written { file, .. } => {
+                let what = match file {
+                    Some(_) => "a secret has one source, and here are two",
+                    None => "a secret needs a source, and here is none",
+                };
+                Err(Error::invalid_value(
+                    Unexpected::Other(what),
+                    &Self::EXPECTED,
+                ))
+            }
         }
     }
 }

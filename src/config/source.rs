@@ -139,9 +139,12 @@ pub(crate) fn place_in_unread(text: &str, at: usize) -> Place {
             let end = from + length;
             words.get(end..)?.starts_with(':').then_some(end + 1)
         });
-    let shown = words.get(..key.unwrap_or(0)).unwrap_or_default();
-    let quote = if words.len() > shown.len() {
-        format!("{shown} {HIDDEN}")
+    let shown = words.get(..key.unwrap_or_default()).unwrap_or_default();
+    let quote = if words.trim_end().len() > shown.len() {
+        match shown {
+            "" => HIDDEN.to_owned(),
+            shown => format!("{shown} {HIDDEN}"),
+        }
     } else {
         shown.to_owned()
     };

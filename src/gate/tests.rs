@@ -123,6 +123,9 @@ fn expired() -> Evidence {
     Evidence::Expired(session)
 }
 
+/// Header fields of a request.
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 const PAGE: &[(&str, &str)] = &[
     ("sec-fetch-mode", "navigate"),
     ("sec-fetch-dest", "document"),
@@ -354,7 +357,7 @@ fn a_request_that_reads_in_two_ways_is_malformed() {
 // A16: only a person opening a page can be sent to sign in.
 #[test]
 fn who_asks_is_told_by_fetch_metadata_or_else_by_accept() {
-    let rows: &[(&str, &[(&str, &str)], Asker)] = &[
+    let rows: &[(&str, Fields<'_>, Asker)] = &[
         ("GET", PAGE, Asker::Navigation),
         (
             "GET",
@@ -440,7 +443,7 @@ fn handshake<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 #[test]
 fn a_websocket_opens_only_for_a_session_and_an_own_page() {
     let bob = signed_in(&[]);
-    let rows: &[(&[(&str, &str)], &Evidence, &str)] = &[
+    let rows: &[(Fields<'_>, &Evidence, &str)] = &[
         (&[("origin", "https://app.test")], &Evidence::None, "401"),
         (&[("origin", "https://app.test")], &bob, "identified"),
         (&[("origin", "https://app.test:443")], &bob, "identified"),

@@ -26,6 +26,10 @@ struct Cli {
 /// Where the configuration comes from.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Configuration")]
+#[expect(
+    clippy::doc_markdown,
+    reason = "these comments are the help, where backticks would be seen"
+)]
 struct StartArgs {
     /// The configuration [default: sidegate.yaml, then /etc/sidegate/sidegate.yaml]
     #[arg(long, global = true, value_name = "FILE")]
@@ -260,13 +264,11 @@ fn local(local: Local) -> Invocation {
 
 /// A value that was given by mistake might be a secret: the complaint names the argument alone.
 fn without_values(mut error: clap::Error) -> clap::Error {
-    if error.kind() == ErrorKind::UnknownArgument {
-        if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) {
-            if !argument.starts_with('-') {
-                let hidden = ContextValue::String("...".to_owned());
-                error.insert(ContextKind::InvalidArg, hidden);
-            }
-        }
+    let is_value = |argument: &ContextValue| matches!(argument, ContextValue::String(text) if !text.starts_with('-'));
+    let unknown = error.kind() == ErrorKind::UnknownArgument;
+    if unknown && error.get(ContextKind::InvalidArg).is_some_and(is_value) {
+        let hidden = ContextValue::String("...".to_owned());
+        error.insert(ContextKind::InvalidArg, hidden);
     }
     error
 }

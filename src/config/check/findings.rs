@@ -59,7 +59,7 @@ impl<'a> Findings<'a> {
         self.faults.push(Fault {
             path: path.clone(),
             meant: None,
-            fault,
+            said: fault,
         });
     }
 

@@ -55,14 +55,13 @@ pub(super) fn listeners(
                 "take one of them away",
             );
         }
-        if let (ListenAddress::Tcp(address), Some(probes)) = (&address, probes) {
-            if *address == probes && address.port() != 0 {
-                findings.fault(
-                    &item,
-                    "the probes are answered on this address",
-                    "choose another port",
-                );
-            }
+        let is_probes = |probes: SocketAddr| address == ListenAddress::Tcp(probes);
+        if probes.is_some_and(|probes| probes.port() != 0 && is_probes(probes)) {
+            findings.fault(
+                &item,
+                "the probes are answered on this address",
+                "choose another port",
+            );
         }
         addresses.push(address);
     }
@@ -94,22 +93,19 @@ fn listen_address(text: &str, path: &Path, findings: &mut Findings<'_>) -> Optio
 }
 
 fn tcp(text: &str, path: &Path, findings: &mut Findings<'_>) -> Option<SocketAddr> {
-    match text.parse() {
-        Ok(address) => Some(address),
-        Err(_) => {
-            let remedy = match text.strip_prefix("localhost:").or(text.strip_prefix(':')) {
-                Some(port) if port.parse::<u16>().is_ok() && text.starts_with(':') => {
-                    format!(
-                        "write `0.0.0.0:{port}` for everybody or `127.0.0.1:{port}` for this machine"
-                    )
-                }
-                Some(port) if port.parse::<u16>().is_ok() => format!("write `127.0.0.1:{port}`"),
-                _ => "write it like `127.0.0.1:4180` or `[::]:4180`".to_owned(),
-            };
-            findings.fault(path, "not an IP address with a port", remedy);
-            None
-        }
+    if let Ok(address) = text.parse() {
+        return Some(address);
     }
+    let is_port = |port: &&str| port.parse::<u16>().is_ok();
+    let remedy = if let Some(port) = text.strip_prefix(':').filter(is_port) {
+        format!("write `0.0.0.0:{port}` for everybody or `127.0.0.1:{port}` for this machine")
+    } else if let Some(port) = text.strip_prefix("localhost:").filter(is_port) {
+        format!("write `127.0.0.1:{port}`")
+    } else {
+        "write it like `127.0.0.1:4180` or `[::]:4180`".to_owned()
+    };
+    findings.fault(path, "not an IP address with a port", remedy);
+    None
 }
 
 /// `probes`.

@@ -90,12 +90,15 @@ pub(super) fn check(
         };
         routes.extend(one.check(&routes, findings));
     }
-    // What was cut away might be what makes two rules differ.
-    if routes.len() == written.len() && !findings.is_torn(&here) {
+    // What is broken might be what makes two rules differ.
+    if !findings.knows(&here) {
         shadow::check(&routes, around.public_host, &here, findings);
     }
     routes
 }
+
+/// Something is wrong, and was said.
+struct Faulty;
 
 struct One<'a> {
     written: &'a RouteWritten,
@@ -117,8 +120,8 @@ impl One<'_> {
         Some(Route {
             name,
             hosts: hosts?,
-            path: path?,
-            methods: methods?,
+            path: path.ok()?,
+            methods: methods.ok()?,
             access: access?,
             upstream: upstream?,
             websocket_origins,
@@ -148,16 +151,16 @@ impl One<'_> {
         &self,
         matches: &MatchWritten,
         findings: &mut Findings<'_>,
-    ) -> Option<Option<PathPattern>> {
+    ) -> Result<Option<PathPattern>, Faulty> {
         let Some(text) = &matches.path else {
-            return Some(None);
+            return Ok(None);
         };
         let here = self.path.key("match").key("path");
         let pattern = match PathPattern::parse(text) {
             Ok(pattern) => pattern,
             Err(error) => {
                 findings.fault(&here, "not a path pattern", error.to_string());
-                return None;
+                return Err(Faulty);
             }
         };
         let own = self.around.own.as_deref();
@@ -169,16 +172,16 @@ impl One<'_> {
                 "take the rule away, or choose another `prefix`",
             );
         }
-        Some(Some(pattern))
+        Ok(Some(pattern))
     }
 
     fn methods(
         &self,
         matches: &MatchWritten,
         findings: &mut Findings<'_>,
-    ) -> Option<Option<Vec<Method>>> {
+    ) -> Result<Option<Vec<Method>>, Faulty> {
         let Some(written) = &matches.methods else {
-            return Some(None);
+            return Ok(None);
         };
         let here = self.path.key("match").key("methods");
         if written.is_empty() && !findings.is_torn(&here) {
@@ -200,7 +203,11 @@ impl One<'_> {
                 ),
             }
         }
-        Some(Some(methods))
+        if methods.len() == written.len() {
+            Ok(Some(methods))
+        } else {
+            Err(Faulty)
+        }
     }
 
     fn access(&self, findings: &mut Findings<'_>) -> Option<Access> {

@@ -6,7 +6,7 @@ use super::Findings;
 use super::providers::Public;
 use super::secret::secret;
 use super::settings::positive;
-use crate::base::keyring::SessionKey;
+use crate::base::keyring::{SessionKey, SessionKeyError};
 use crate::base::origin::PublicUrl;
 use crate::config::tree::Path;
 use crate::config::written::ConfigFile;
@@ -18,9 +18,9 @@ use crate::session::names::{CookieNames, CookieNamesError};
 use crate::session::{CookieSettings, SameSite, SessionLimits};
 
 /// The default of `idle`.
-const IDLE: Duration = Duration::from_secs(8 * 60 * 60);
+const IDLE: Duration = Duration::from_hours(8);
 /// The default of `absolute`.
-const ABSOLUTE: Duration = Duration::from_secs(24 * 60 * 60);
+const ABSOLUTE: Duration = Duration::from_hours(24);
 /// The default of `cookie.name`.
 const COOKIE: &str = "sidegate";
 /// The name of the key file in the state directory.
@@ -111,11 +111,16 @@ fn keys(
         };
         match SessionKey::parse_file(text.expose()) {
             Ok(some) => keys.extend(some),
-            Err(error) => findings.fault(
-                &item,
-                error.to_string(),
-                "make one with `sidegate keygen --out PATH`",
-            ),
+            Err(error) => {
+                let what = match error {
+                    SessionKeyError::Form => {
+                        "not a session key: one line of base64url that holds exactly 32 bytes"
+                    }
+                    SessionKeyError::NotRandom => "this session key is not random",
+                    SessionKeyError::Empty => "there is no session key in it",
+                };
+                findings.fault(&item, what, "make one with `sidegate keygen --out PATH`");
+            }
         }
     }
     Some(SessionKeys::Given(keys))

@@ -8,7 +8,7 @@ use crate::config::PageSettings;
 use crate::config::log::{LogFormat, LogLevel, LogSettings};
 use crate::config::tree::Path;
 use crate::config::written::values::{Size, Span};
-use crate::config::written::{ConfigFile, FormatWritten, LevelWritten};
+use crate::config::written::{ConfigFile, FormatWritten, LevelWritten, LimitsWritten};
 use crate::server::Limits;
 
 /// The default of `prefix`.
@@ -91,52 +91,17 @@ pub(super) fn is_plain_path(text: &str) -> bool {
     })
 }
 
-/// `limits`.
+/// `limits`, save those of upstreams.
 pub(super) fn limits(file: &ConfigFile, findings: &mut Findings<'_>) -> Limits {
     let mut limits = Limits::default();
-    let Some(written) = &file.limits else {
-        return limits;
-    };
-    let here = Path::root("limits");
-    let mut counts = [
-        (
-            "header_fields",
-            written.header_fields,
-            &mut limits.header_fields,
-            16,
-        ),
-        (
-            "connections",
-            written.connections,
-            &mut limits.connections,
-            1,
-        ),
-        ("target", bytes(written.target), &mut limits.target, 1024),
-        (
-            "header_block",
-            bytes(written.header_block),
-            &mut limits.header_block,
-            8192,
-        ),
-    ];
-    for (key, written, setting, least) in &mut counts {
-        let Some(written) = *written else { continue };
-        match usize::try_from(written) {
-            Ok(number) if number >= *least => **setting = number,
-            _ => findings.fault(
-                &here.key(key),
-                "so little that ordinary requests would be refused",
-                format!(
-                    "write {least} or more{}",
-                    if key.starts_with("header_f") || *key == "connections" {
-                        ""
-                    } else {
-                        " bytes"
-                    }
-                ),
-            ),
-        }
+    if let Some(written) = &file.limits {
+        set_spans(written, &mut limits, findings);
+        set_counts(written, &mut limits, findings);
     }
+    limits
+}
+
+fn set_spans(written: &LimitsWritten, limits: &mut Limits, findings: &mut Findings<'_>) {
     let spans = [
         (
             "header_timeout",
@@ -160,7 +125,8 @@ pub(super) fn limits(file: &ConfigFile, findings: &mut Findings<'_>) -> Limits {
         ),
     ];
     for (key, written, setting) in spans {
-        if let Some(span) = positive(written, &here.key(key), findings) {
+        let path = Path::root("limits").key(key);
+        if let Some(span) = positive(written, &path, findings) {
             *setting = span;
         }
     }
@@ -168,6 +134,40 @@ pub(super) fn limits(file: &ConfigFile, findings: &mut Findings<'_>) -> Limits {
     if let Some(Span(drain)) = written.drain {
         limits.drain = drain;
     }
+}
+
+fn set_counts(written: &LimitsWritten, limits: &mut Limits, findings: &mut Findings<'_>) {
+    let here = Path::root("limits");
+    let mut at_least = |least: usize, key: &str, written: Option<u64>, setting: &mut usize| {
+        let Some(written) = written else { return };
+        match usize::try_from(written) {
+            Ok(number) if number >= least => *setting = number,
+            _ => findings.fault(
+                &here.key(key),
+                "so little that ordinary requests would be refused",
+                format!("write {least} or more"),
+            ),
+        }
+    };
+    at_least(
+        16,
+        "header_fields",
+        written.header_fields,
+        &mut limits.header_fields,
+    );
+    at_least(
+        1,
+        "connections",
+        written.connections,
+        &mut limits.connections,
+    );
+    at_least(1024, "target", bytes(written.target), &mut limits.target);
+    at_least(
+        8192,
+        "header_block",
+        bytes(written.header_block),
+        &mut limits.header_block,
+    );
     if limits.target > limits.header_block {
         findings.fault(
             &here.key("target"),
@@ -175,7 +175,6 @@ pub(super) fn limits(file: &ConfigFile, findings: &mut Findings<'_>) -> Limits {
             "write no more than `header_block`",
         );
     }
-    limits
 }
 
 fn bytes(size: Option<Size>) -> Option<u64> {

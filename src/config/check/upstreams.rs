@@ -18,7 +18,7 @@ use crate::proxy::{
 /// The default of `limits.upstream_connect`.
 const CONNECT: Duration = Duration::from_secs(5);
 /// The default of `limits.upstream_first_byte`.
-const FIRST_BYTE: Duration = Duration::from_secs(60);
+const FIRST_BYTE: Duration = Duration::from_mins(1);
 
 /// The identity headers where none are written.
 const DEFAULT_HEADERS: [(HeaderName, IdentityField); 4] = [
@@ -146,66 +146,54 @@ fn address(
     path: &Path,
     findings: &mut Findings<'_>,
 ) -> Option<UpstreamAddress> {
-    let Some(text) = written else {
-        findings.fault(
-            path,
-            "`url` is missing",
-            "write it like `http://127.0.0.1:3000`",
-        );
-        return None;
+    const REMEDY: &str = "write it like `http://127.0.0.1:3000`";
+    let parsed = match written {
+        None => Err(("`url` is missing", REMEDY)),
+        Some(text) => parse_address(text),
     };
+    match parsed {
+        Ok(address) => Some(address),
+        Err((what, remedy)) => {
+            findings.fault(path, what, remedy);
+            None
+        }
+    }
+}
+
+fn parse_address(text: &str) -> Result<UpstreamAddress, (&'static str, &'static str)> {
+    const REMEDY: &str = "write it like `http://127.0.0.1:3000`";
     if let Some(socket) = text.strip_prefix("unix:") {
         let socket = PathBuf::from(socket.strip_prefix("//").unwrap_or(socket));
-        if socket.is_absolute() {
-            return Some(UpstreamAddress::Unix(socket));
-        }
-        findings.fault(
-            path,
-            "a Unix socket needs its whole path",
-            "write it like `unix:/run/app.sock`",
-        );
-        return None;
+        return if socket.is_absolute() {
+            Ok(UpstreamAddress::Unix(socket))
+        } else {
+            Err((
+                "a Unix socket needs its whole path",
+                "write it like `unix:/run/app.sock`",
+            ))
+        };
     }
     if text.starts_with("https://") || text.starts_with("h2c://") {
-        findings.fault(
-            path,
+        return Err((
             "not yet: TLS and HTTP/2 toward the app",
             "write `http://HOST:PORT` or `unix:/PATH`",
-        );
-        return None;
+        ));
     }
-    let Some(rest) = text.strip_prefix("http://") else {
-        findings.fault(
-            path,
-            "not the URL of an app",
-            "write it like `http://127.0.0.1:3000`",
-        );
-        return None;
-    };
+    let rest = text
+        .strip_prefix("http://")
+        .ok_or(("not the URL of an app", REMEDY))?;
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains('/') {
-        findings.fault(
-            path,
+        return Err((
             "a path here would change what the app is asked",
             "write only scheme, host and port",
-        );
-        return None;
+        ));
     }
-    let Ok(Authority { host, port }) = Authority::parse(authority) else {
-        findings.fault(
-            path,
-            "not a host with an optional port",
-            "write it like `http://127.0.0.1:3000`",
-        );
-        return None;
-    };
-    let host = host
-        .as_str()
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .to_owned();
-    Some(UpstreamAddress::Tcp {
-        host,
+    let Authority { host, port } =
+        Authority::parse(authority).map_err(|_| ("not a host with an optional port", REMEDY))?;
+    let host = host.as_str().trim_start_matches('[').trim_end_matches(']');
+    Ok(UpstreamAddress::Tcp {
+        host: host.to_owned(),
         port: port.unwrap_or(80),
     })
 }
@@ -271,35 +259,45 @@ fn headers(
     let mut rules: Vec<HeaderRule> = Vec::new();
     for (name, template) in &headers.0 {
         let item = here.key(name);
-        let Some(header) = header_name(name, &item, findings) else {
+        let (Some(name), Some(value)) = (
+            header_name(name, &item, findings),
+            identity_field(template, &item, findings),
+        ) else {
             continue;
         };
-        if rules
-            .iter()
-            .any(|rule| folded(rule.name.as_str()) == folded(header.as_str()))
-        {
+        let twin = |rule: &HeaderRule| folded(rule.name.as_str()) == folded(name.as_str());
+        if rules.iter().any(twin) {
             findings.fault(
                 &item,
                 "many apps take this header for another one above",
                 "keep one of them",
             );
         }
-        let Some((_, value)) = FIELDS.iter().find(|(field, _)| field == template) else {
-            let what = if template.contains('{') {
-                "not yet: templates of more than one field"
-            } else {
-                "this says nothing about the person"
-            };
-            findings.fault(&item, what, "write one of \"{sub}\", \"{email}\", \"{groups}\", \"{preferred_username}\", \"{name}\"");
-            continue;
-        };
         rules.push(HeaderRule {
-            name: header,
-            value: *value,
+            name,
+            value,
             qualified,
         });
     }
     rules
+}
+
+fn identity_field(
+    template: &str,
+    path: &Path,
+    findings: &mut Findings<'_>,
+) -> Option<IdentityField> {
+    let field = FIELDS.iter().find(|(field, _)| *field == template);
+    if field.is_none() {
+        let what = if template.contains('{') {
+            "not yet: templates of more than one field"
+        } else {
+            "this says nothing about the person"
+        };
+        let fields = FIELDS.map(|(field, _)| format!("\"{field}\"")).join(", ");
+        findings.fault(path, what, format!("write one of {fields}"));
+    }
+    field.map(|(_, value)| *value)
 }
 
 fn header_name(name: &str, path: &Path, findings: &mut Findings<'_>) -> Option<HeaderName> {

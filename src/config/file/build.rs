@@ -61,7 +61,7 @@ impl Blemish {
         Fault {
             path: self.path,
             meant: None,
-            fault,
+            said: fault,
         }
     }
 }
@@ -270,12 +270,11 @@ impl<'a> Builder<'a> {
                     return Ok(());
                 };
                 if entries.iter().any(|entry| entry.key == key) {
-                    let what = match path.last_shown() {
-                        Some(key) => format!("`{key}`"),
-                        None => {
-                            self.dropped.push(key_span.clone());
-                            "a key".to_owned()
-                        }
+                    let what = if let Some(key) = path.last_shown() {
+                        format!("`{key}`")
+                    } else {
+                        self.dropped.push(key_span.clone());
+                        "a key".to_owned()
                     };
                     self.dropped.push(node.span);
                     self.blemishes.push(Blemish {

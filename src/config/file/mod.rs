@@ -18,6 +18,9 @@ use super::source::{Source, place_in_unread};
 use super::tree::{Node, Path, Pruned};
 use super::written::ConfigFile;
 
+/// Whoever has so many faults has another kind of file.
+const MOST_FAULTS: usize = 100;
+
 /// What was read, as far as it could be.
 pub(crate) struct Read {
     pub(crate) file: ConfigFile,
@@ -31,7 +34,7 @@ pub(crate) struct Fault {
     pub(crate) path: Path,
     /// The key that was probably meant: it is not missing.
     pub(crate) meant: Option<Path>,
-    pub(crate) fault: ConfigFault,
+    pub(crate) said: ConfigFault,
 }
 
 /// The text is no YAML that could be read any further.
@@ -100,7 +103,7 @@ fn read_shape(root: &Node) -> (ConfigFile, Vec<ShapeError>) {
         if !errors.iter().any(was_cut) {
             errors.push(error);
         }
-        if pruned == Pruned::Nothing {
+        if pruned == Pruned::Nothing || errors.len() >= MOST_FAULTS {
             return (ConfigFile::default(), errors);
         }
     }
@@ -108,43 +111,13 @@ fn read_shape(root: &Node) -> (ConfigFile, Vec<ShapeError>) {
 
 fn shape_fault(source: &Source, error: &ShapeError) -> Fault {
     let path = error.path();
-    let written = |text: &str| match text {
-        "" => "see docs/CONFIG.md for the shape of this file".to_owned(),
-        text => format!("write {text}"),
-    };
     let last = path.last_shown().unwrap_or_default();
-    let (place, what, remedy) = match &error.problem {
-        Problem::UnknownKey { known } if last.is_empty() => (
-            source.place(&path),
-            "this is not the shape of a secret".to_owned(),
-            format!("known are {}", listed(known)),
-        ),
-        Problem::UnknownKey { known } => (
-            source.place_of_key(&path),
-            format!("`{last}` is not a key that is known here"),
-            did_you_mean(last, known).unwrap_or_else(|| format!("known are {}", listed(known))),
-        ),
-        Problem::UnknownWord { known } => {
-            let text = source.root.at(&path).and_then(Node::as_text);
-            (
-                source.place(&path),
-                "this word is not known here".to_owned(),
-                text.and_then(|text| did_you_mean(text, known))
-                    .unwrap_or_else(|| format!("known are {}", listed(known))),
-            )
-        }
-        Problem::Kind { found, expected } => (
-            source.place(&path),
-            format!("{found} stands where something else is expected"),
-            written(expected),
-        ),
-        Problem::NotYet => (
-            source.place_of_key(&path),
-            format!("not yet: this version does not know how to do `{last}`"),
-            "leave the key out".to_owned(),
-        ),
-        Problem::Other(text) => (source.place(&path), text.clone(), written("")),
+    let place = match &error.problem {
+        Problem::UnknownKey { .. } if !last.is_empty() => source.place_of_key(&path),
+        Problem::NotYet => source.place_of_key(&path),
+        _ => source.place(&path),
     };
+    let (what, remedy) = texts(error, last, source.root.at(&path).and_then(Node::as_text));
     let fault = ConfigFault {
         path: path.to_string(),
         place: Some(place),
@@ -155,7 +128,45 @@ fn shape_fault(source: &Source, error: &ShapeError) -> Fault {
         Problem::UnknownKey { known } => nearest(last, known).map(|key| path.beside(key)),
         _ => None,
     };
-    Fault { path, meant, fault }
+    Fault {
+        path,
+        meant,
+        said: fault,
+    }
+}
+
+/// What is wrong and what would be right; `key` is the key, as far as it may be said, and `text`,
+/// which is not said, its value.
+fn texts(error: &ShapeError, key: &str, text: Option<&str>) -> (String, String) {
+    match &error.problem {
+        Problem::UnknownKey { known } if key.is_empty() => (
+            "this is not the shape of a secret".to_owned(),
+            format!("known are {}", listed(known)),
+        ),
+        Problem::UnknownKey { known } => (
+            format!("`{key}` is not a key that is known here"),
+            did_you_mean(key, known).unwrap_or_else(|| format!("known are {}", listed(known))),
+        ),
+        Problem::UnknownWord { known } => (
+            "this word is not known here".to_owned(),
+            text.and_then(|text| did_you_mean(text, known))
+                .unwrap_or_else(|| match known {
+                    [one] => format!("write `{one}`"),
+                    _ => format!("write one of {}", listed(known)),
+                }),
+        ),
+        Problem::Kind { found, expected } => (
+            format!("{found} stands where something else is expected"),
+            format!("write {expected}"),
+        ),
+        Problem::Said { what, expected } => (what.clone(), format!("write {expected}")),
+        Problem::MissingKey(key) => (format!("`{key}` is missing"), format!("write `{key}: ...`")),
+        Problem::NotYet => (
+            format!("not yet: this version does not know how to do `{key}`"),
+            "leave the key out".to_owned(),
+        ),
+        Problem::Other(text) => (text.clone(), "write it as docs/CONFIG.md shows".to_owned()),
+    }
 }
 
 /// `a`, `b`, `c`.
@@ -169,7 +180,7 @@ fn listed(words: &[&str]) -> String {
 
 impl From<Fault> for ConfigFault {
     fn from(fault: Fault) -> Self {
-        fault.fault
+        fault.said
     }
 }
 

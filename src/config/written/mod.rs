@@ -1,6 +1,6 @@
 //! The configuration as it is written: every key of the file, none of them checked against another.
 //!
-//! A key is absent or `None`; its default is applied in [`super::check`]. The comments here are the
+//! A key is absent or `None`; its default is applied in `config::check`. The comments here are the
 //! descriptions of the JSON Schema. No `flatten` and no `untagged`: both would lose the place of an
 //! error.
 
@@ -75,7 +75,7 @@ pub enum ListenWritten {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct ListenFull {
-    /// `IP:PORT` or `unix:/PATH`.
+    /// `IP:PORT` or `unix:/PATH`. Needed.
     pub address: Option<String>,
     /// Not yet: certificate and key.
     pub tls: Option<Later>,

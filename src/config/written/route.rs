@@ -110,7 +110,7 @@ pub struct ConditionWritten {
     /// Not yet: an expression.
     pub when: Option<Later>,
     /// At least one of these conditions.
-    pub any: Option<Vec<ConditionWritten>>,
+    pub any: Option<Vec<Self>>,
     /// Not yet: who may not pass.
     pub deny: Option<Later>,
 }

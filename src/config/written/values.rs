@@ -63,18 +63,19 @@ impl JsonSchema for Later {
 // ------------------------------------------------------------------------------------------- Span
 
 /// The longest span that is taken: ten years. What is longer is a slip of the keyboard.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        match humantime::parse_duration(&text) {
-            Ok(span) if span <= LONGEST => Ok(Self(span)),
-            Ok(_) => Err(Error::custom("a span of more than ten years")),
-            Err(_) => Err(Error::custom(
-                "not a span of time with its unit, such as `30s` or `8h`",
-            )),
-        }
+        let span = humantime::parse_duration(&text).ok();
+        span.filter(|span| *span <= LONGEST)
+            .map(Self)
+            .ok_or_else(|| {
+                let expected =
+                    "a span of time with its unit, such as `30s` or `8h`, of ten years at most";
+                Error::invalid_value(Unexpected::Str(&text), &expected)
+            })
     }
 }
 
@@ -120,8 +121,10 @@ impl Size {
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text)
-            .ok_or_else(|| Error::custom("not a size with its unit, such as `64KiB` or `512B`"))
+        Self::parse(&text).ok_or_else(|| {
+            let expected = "a size with its unit, such as `64KiB` or `512B`";
+            Error::invalid_value(Unexpected::Str(&text), &expected)
+        })
     }
 }
 

@@ -157,10 +157,9 @@ impl One<'_> {
             | ClientError::ParameterName
             | ClientError::MaxAge => "authorization_parameters",
         };
-        let here = self.key(key);
-        if !findings.knows(&here) {
+        if !findings.knows(&self.path) {
             findings.fault(
-                &here,
+                &self.key(key),
                 error.to_string(),
                 "write it as it is registered at the provider",
             );

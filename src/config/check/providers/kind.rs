@@ -10,51 +10,9 @@ use crate::provider::{ProviderKind, UserInfoUse};
 
 impl One<'_> {
     pub(super) fn kind(&self, findings: &mut Findings<'_>) -> Option<ProviderKind> {
-        let written = self.written;
-        let endpoints = [
-            ("authorization_endpoint", &written.authorization_endpoint),
-            ("token_endpoint", &written.token_endpoint),
-            ("userinfo_endpoint", &written.userinfo_endpoint),
-        ];
-        match written.kind {
-            None | Some(KindWritten::Oidc) => {
-                for (key, _) in endpoints.iter().filter(|(_, value)| value.is_some()) {
-                    findings.fault(
-                        &self.key(key),
-                        "the endpoints of an `oidc` provider are discovered",
-                        "take it away, or write `kind: oauth2`",
-                    );
-                }
-                let issuer = self.url("issuer", written.issuer.as_deref(), findings)?;
-                Some(ProviderKind::Oidc {
-                    issuer,
-                    userinfo: match written.userinfo {
-                        None | Some(UserInfoWritten::WhenNeeded) => UserInfoUse::WhenNeeded,
-                        Some(UserInfoWritten::Always) => UserInfoUse::Always,
-                        Some(UserInfoWritten::Never) => UserInfoUse::Never,
-                    },
-                })
-            }
-            Some(KindWritten::OAuth2) => {
-                let only_oidc = [
-                    ("issuer", written.issuer.is_some()),
-                    ("userinfo", written.userinfo.is_some()),
-                ];
-                for (key, _) in only_oidc.iter().filter(|(_, is)| *is) {
-                    findings.fault(
-                        &self.key(key),
-                        "plain `oauth2` has no such key",
-                        "take it away, or write `kind: oidc`",
-                    );
-                }
-                let [authorization, token, userinfo] =
-                    endpoints.map(|(key, value)| self.url(key, value.as_deref(), findings));
-                Some(ProviderKind::OAuth2 {
-                    authorization_endpoint: authorization?,
-                    token_endpoint: token?,
-                    userinfo_endpoint: userinfo?,
-                })
-            }
+        match self.written.kind {
+            None | Some(KindWritten::Oidc) => self.oidc(findings),
+            Some(KindWritten::OAuth2) => self.oauth2(findings),
             Some(
                 KindWritten::Google
                 | KindWritten::Entra
@@ -71,6 +29,59 @@ impl One<'_> {
                 None
             }
         }
+    }
+
+    fn oidc(&self, findings: &mut Findings<'_>) -> Option<ProviderKind> {
+        for (key, _) in self.endpoints().iter().filter(|(_, url)| url.is_some()) {
+            findings.fault(
+                &self.key(key),
+                "the endpoints of an `oidc` provider are discovered",
+                "take it away, or write `kind: oauth2`",
+            );
+        }
+        let issuer = self.url("issuer", self.written.issuer.as_deref(), findings)?;
+        Some(ProviderKind::Oidc {
+            issuer,
+            userinfo: match self.written.userinfo {
+                None | Some(UserInfoWritten::WhenNeeded) => UserInfoUse::WhenNeeded,
+                Some(UserInfoWritten::Always) => UserInfoUse::Always,
+                Some(UserInfoWritten::Never) => UserInfoUse::Never,
+            },
+        })
+    }
+
+    fn oauth2(&self, findings: &mut Findings<'_>) -> Option<ProviderKind> {
+        let only_oidc = [
+            ("issuer", self.written.issuer.is_some()),
+            ("userinfo", self.written.userinfo.is_some()),
+        ];
+        for (key, _) in only_oidc.iter().filter(|(_, is)| *is) {
+            findings.fault(
+                &self.key(key),
+                "plain `oauth2` has no such key",
+                "take it away, or write `kind: oidc`",
+            );
+        }
+        let [authorization, token, userinfo] = self
+            .endpoints()
+            .map(|(key, url)| self.url(key, url, findings));
+        Some(ProviderKind::OAuth2 {
+            authorization_endpoint: authorization?,
+            token_endpoint: token?,
+            userinfo_endpoint: userinfo?,
+        })
+    }
+
+    fn endpoints(&self) -> [(&'static str, Option<&str>); 3] {
+        let written = self.written;
+        [
+            (
+                "authorization_endpoint",
+                written.authorization_endpoint.as_deref(),
+            ),
+            ("token_endpoint", written.token_endpoint.as_deref()),
+            ("userinfo_endpoint", written.userinfo_endpoint.as_deref()),
+        ]
     }
 
     /// B3: `https`, or `http` on loopback; no user information, no fragment; an issuer has no query

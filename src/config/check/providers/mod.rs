@@ -76,27 +76,40 @@ pub(super) fn check(
             several: several(file),
         };
         let id = one.id(findings);
-        if let Some(id) = &id {
-            if !seen.insert(id.clone()) {
-                findings.fault(
-                    &one.path.key("id"),
-                    "another provider has this id already",
-                    "give each its own",
-                );
-            }
-        }
+        let is_twin = id.as_ref().is_some_and(|id| !seen.insert(id.clone()));
         let redirect_path = one.redirect_path(id.as_deref(), findings);
-        if let Some(path) = &redirect_path {
-            // B8: an answer must tell by its path which provider it claims to come from.
-            if !callbacks.insert(path.clone()) {
-                findings.fault(
-                    &one.path.key("redirect_path"),
-                    "another provider has this redirect path already",
-                    "leave the key out: each provider then gets its own",
-                );
-            }
+        // B8: an answer must tell by its path which provider it claims to come from.
+        let is_shared = redirect_path
+            .as_ref()
+            .is_some_and(|path| !callbacks.insert(path.clone()));
+        if is_twin {
+            findings.fault(
+                &one.path.key("id"),
+                "another provider has this id already",
+                "give each its own",
+            );
+        } else if is_shared {
+            findings.fault(
+                &one.path.key("redirect_path"),
+                "another provider has this redirect path already",
+                "leave the key out: each provider then gets its own",
+            );
         }
-        settings.extend(one.check(id, redirect_path, findings));
+        let built = one.check(id, redirect_path, findings);
+        let is_double = built.as_ref().is_some_and(|one: &ProviderSettings| {
+            let same = |known: &ProviderSettings| {
+                known.kind == one.kind && known.client_id == one.client_id
+            };
+            settings.iter().any(same)
+        });
+        if is_double && !is_twin {
+            findings.fault(
+                &one.path.key("client_id"),
+                "this provider stands here a second time",
+                "keep one of the two",
+            );
+        }
+        settings.extend(built);
     }
     settings
 }

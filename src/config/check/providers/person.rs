@@ -12,24 +12,19 @@ impl One<'_> {
     /// world.
     pub(super) fn admit(&self, id: &str, findings: &mut Findings<'_>) -> Option<Admit> {
         let here = self.key("admit");
-        match &self.written.admit {
-            Some(AdmitWritten::Word(_)) => Some(Admit::Everyone),
-            Some(AdmitWritten::Condition(written)) => Some(Admit::When(condition(
-                written,
-                &here,
-                Vouching::Of(id),
-                findings,
-            ))),
-            None if self.is_open_enrolment() => {
-                findings.fault(
-                    &here,
-                    "everybody in the world can get an account at this provider",
-                    "say who may sign in, such as `admit: { emails: [\"@example.com\"] }`; if it is truly everybody, `admit: everyone`",
-                );
-                None
-            }
-            None => Some(Admit::Everyone),
+        if let Some(AdmitWritten::Condition(written)) = &self.written.admit {
+            let condition = condition(written, &here, Vouching::Of(id), findings);
+            return Some(Admit::When(condition));
         }
+        if self.written.admit.is_none() && self.is_open_enrolment() {
+            findings.fault(
+                &here,
+                "everybody in the world can get an account at this provider",
+                "say who may sign in, such as `admit: { emails: [\"@example.com\"] }`; if it is truly everybody, `admit: everyone`",
+            );
+            return None;
+        }
+        Some(Admit::Everyone)
     }
 
     pub(super) fn claims(&self, findings: &mut Findings<'_>) -> ClaimPaths {
