@@ -6,7 +6,8 @@ use super::log_line::{Level, Line};
 use super::log_names::{SessionName, UserLogging, UserName, write_client_address};
 use super::log_sink::{LogSink, Worth};
 use super::reference::Reference;
-use super::respond::fault::{Fault, word};
+use super::respond::details::word;
+use super::respond::fault::Fault;
 use crate::gate::access::Missing;
 use crate::gate::client_address::ClientAddress;
 use crate::oidc::claims::Identity;
@@ -77,7 +78,7 @@ pub enum ProviderState {
 
 /// The request that an event happened in.
 #[derive(Debug, Clone, Copy)]
-pub struct Origin<'a> {
+pub struct Occasion<'a> {
     /// Its reference.
     pub reference: Reference,
     /// The client's address.
@@ -104,14 +105,14 @@ impl AuditLog {
         Self { sink, users }
     }
 
-    /// Writes the line about `event`, which happened at `at` in the request `origin`, or in none.
-    pub fn write(&self, at: Timestamp, origin: Option<Origin<'_>>, event: &AuditEvent<'_>) {
+    /// Writes the line about `event`, which happened at `at` in the request `occasion`, or in none.
+    pub fn write(&self, at: Timestamp, occasion: Option<Occasion<'_>>, event: &AuditEvent<'_>) {
         let mut buffer = String::with_capacity(256);
         let (level, name) = event.level_and_name();
         let mut line = Line::begin(&mut buffer, self.sink.style(), at, level, name);
-        if let Some(origin) = origin {
-            line.text("reference", origin.reference.as_str(), 16);
-            write_client_address(&mut line, origin.client_address);
+        if let Some(occasion) = occasion {
+            line.text("reference", occasion.reference.as_str(), 16);
+            write_client_address(&mut line, occasion.client_address);
         }
         self.write_event(&mut line, event);
         line.end();
@@ -206,5 +207,124 @@ impl ProviderState {
             Self::Stale => "stale",
             Self::Unavailable => "unavailable",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::app::log_line::Style;
+    use crate::app::log_sink::tests::written;
+    use crate::app::respond::samples::{faults, identity, session};
+
+    fn told(users: UserLogging, event: &AuditEvent<'_>) -> Value {
+        let text = written(Style::Json, |sink| {
+            let occasion = Occasion {
+                reference: Reference::from_bytes([0; 5]),
+                client_address: &ClientAddress::Local,
+            };
+            let at = Timestamp::from_millis(1_000_000_000_007);
+            AuditLog::new(sink.clone(), users).write(at, Some(occasion), event);
+        });
+        assert_eq!(text.matches('\n').count(), 1, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    // T9: each event has its stable name and reason, and the reference of its request.
+    #[test]
+    fn every_event_has_its_name_and_reference() {
+        let alice = session("alice");
+        let missing = Missing::Group;
+        let rows: [(AuditEvent<'_>, &str, Option<&str>); 8] = [
+            (AuditEvent::Login(&alice), "login", None),
+            (
+                AuditEvent::LoginFailed {
+                    provider: Some("corp"),
+                    fault: &Fault::NonceMismatch,
+                },
+                "login_failed",
+                Some("nonce_mismatch"),
+            ),
+            (
+                AuditEvent::LoginDenied {
+                    provider: "corp",
+                    identity: &alice.identity,
+                    missing,
+                },
+                "login_failed",
+                Some("group_denied"),
+            ),
+            (
+                AuditEvent::Deny {
+                    session: &alice,
+                    route: Some("admin"),
+                    missing,
+                },
+                "deny",
+                Some("group_denied"),
+            ),
+            (AuditEvent::Logout(&alice), "logout", None),
+            (
+                AuditEvent::ConfigReload(Reload::Taken),
+                "config_reload",
+                None,
+            ),
+            (
+                AuditEvent::ConfigReload(Reload::Refused("line 3: \"x\"\n")),
+                "config_reload",
+                None,
+            ),
+            (
+                AuditEvent::Provider {
+                    provider: "corp",
+                    state: ProviderState::Unavailable,
+                },
+                "provider",
+                None,
+            ),
+        ];
+        for (event, name, reason) in rows {
+            let line = told(UserLogging::Hash, &event);
+            assert_eq!(line["event"], name, "{event:?}");
+            assert_eq!(line["reference"], "2222-2222");
+            assert_eq!(line["client_address"], "local");
+            assert_eq!(line["reason"].as_str(), reason, "{event:?}");
+        }
+    }
+
+    // T3: an audit line names its person, but by a hash where names are not wanted.
+    #[test]
+    fn a_person_is_named_by_a_hash_unless_configured_otherwise() {
+        let alice = session("alice@ok.test");
+        let name = |users| {
+            let line = told(users, &AuditEvent::Login(&alice));
+            line["user"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(name(UserLogging::Off), name(UserLogging::Hash));
+        assert!(!name(UserLogging::Off).contains("alice"));
+        assert_eq!(name(UserLogging::Email), "alice@ok.test");
+    }
+
+    // T2: what a provider said about a login that failed is escaped and cut.
+    #[test]
+    fn a_hostile_fault_is_one_line() {
+        let hostile = "\r\n{\"event\":\"login\"}\u{202e}".repeat(5000);
+        for fault in faults(&hostile) {
+            let event = AuditEvent::LoginFailed {
+                provider: None,
+                fault: &fault,
+            };
+            let line = told(UserLogging::Hash, &event);
+            assert_eq!(line["event"], "login_failed");
+            assert_eq!(line["reason"], fault.code());
+        }
+        let event = AuditEvent::LoginDenied {
+            provider: &hostile,
+            identity: &identity(&hostile),
+            missing: Missing::Email,
+        };
+        assert_eq!(told(UserLogging::Email, &event)["event"], "login_failed");
     }
 }

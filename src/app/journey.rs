@@ -176,7 +176,7 @@ impl Worker {
         let (reply, endpoint) = match generation.gate.decide(matched, facts, &evidence) {
             Decision::Forward(permit, upkeep) => {
                 return self
-                    .forward(equipped, permit, upkeep, body, &visit, (form, &wanted))
+                    .forward(equipped, (permit, upkeep, body), &visit, (form, &wanted))
                     .await;
             }
             Decision::Login(page) => (
@@ -203,9 +203,7 @@ impl Worker {
     async fn forward(
         &self,
         equipped: &Equipped,
-        permit: Permit,
-        upkeep: Upkeep,
-        body: Incoming,
+        (permit, upkeep, body): (Permit, Upkeep, Incoming),
         visit: &Visit<'_>,
         (form, wanted): (Form, &Wanted),
     ) -> Outcome {
@@ -266,7 +264,7 @@ impl Worker {
         let circumstances = Circumstances {
             reference: reference.get_or_draw(self.shared.live.entropy),
             now: self.shared.live.clock.now(),
-            return_to: reply.return_to.as_deref(),
+            return_to: reply.return_to.as_ref(),
         };
         let mut fault = None;
         let response = match reply.answer {
@@ -372,13 +370,13 @@ impl Wanted {
         }
     }
 
-    fn page(&self, generation: &Generation) -> Option<String> {
+    fn page(&self, generation: &Generation) -> Option<ReturnTo> {
         if !matches!(self.method, Method::GET | Method::HEAD) {
             return None;
         }
         let page = ReturnTo::parse(self.target.path_and_query()?.as_str())?;
         let own = generation.gate.is_own_path(page.as_str());
-        (!own).then(|| page.as_str().to_owned())
+        (!own).then_some(page)
     }
 }
 

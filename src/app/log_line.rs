@@ -174,13 +174,9 @@ impl<'b> Line<'b> {
     /// `value` as the inside of a JSON string (RFC 8259 section 7), for people too: there it is
     /// quoted as well wherever it is more than one plain word.
     fn push_escaped(&mut self, value: &str, limit: usize) {
-        let (shown, cut) = match value.len() <= limit {
-            true => (value, false),
-            false => (
-                value.get(..value.floor_char_boundary(limit)).unwrap_or(""),
-                true,
-            ),
-        };
+        let shown = value
+            .get(..value.floor_char_boundary(limit))
+            .unwrap_or_default();
         let plain = |b: u8| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\';
         if shown.bytes().all(plain) {
             self.buffer.push_str(shown);
@@ -189,7 +185,7 @@ impl<'b> Line<'b> {
                 self.push_char(c);
             }
         }
-        if cut {
+        if shown.len() < value.len() {
             self.buffer.push('…');
         }
     }
@@ -236,5 +232,81 @@ fn paint(level: Level, colour: Colour) -> (&'static str, &'static str) {
         (Colour::Ansi, Level::Error) => ("\x1b[31m", "\x1b[0m"),
         (Colour::Ansi, Level::Warn) => ("\x1b[33m", "\x1b[0m"),
         (Colour::Ansi, Level::Debug | Level::Trace) => ("\x1b[2m", "\x1b[0m"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(style: Style, write: impl FnOnce(&mut Line<'_>)) -> String {
+        let mut buffer = String::from("left over");
+        let at = Timestamp::from_millis(1_000_000_000_007);
+        let mut line = Line::begin(&mut buffer, style, at, Level::Warn, "access");
+        write(&mut line);
+        line.end();
+        buffer
+    }
+
+    fn everything(line: &mut Line<'_>) {
+        line.text("path", "/a \"b\"", 100);
+        line.number("status", 200);
+        line.millis("duration_ms", Duration::from_micros(1_234_056));
+        line.display("detail", format_args!("{}-{}", 1, 2), 100);
+        line.bytes("user_agent", b"x\xff", 100);
+    }
+
+    #[test]
+    fn a_json_line_is_one_object_with_its_keys_in_order() {
+        assert_eq!(
+            line(Style::Json, everything),
+            "{\"ts\":\"2001-09-09T01:46:40.007Z\",\"level\":\"warn\",\"event\":\"access\",\
+             \"path\":\"/a \\\"b\\\"\",\"status\":200,\"duration_ms\":1234.056,\"detail\":\"1-2\",\
+             \"user_agent\":\"x\u{fffd}\"}\n"
+        );
+    }
+
+    #[test]
+    fn a_line_for_people_quotes_what_is_not_one_plain_word() {
+        assert_eq!(
+            line(Style::Human(Colour::Plain), everything),
+            "2001-09-09T01:46:40.007Z warn  access path=\"/a \\\"b\\\"\" status=200 \
+             duration_ms=1234.056 detail=1-2 user_agent=\"x\u{fffd}\"\n"
+        );
+        let painted = line(Style::Human(Colour::Ansi), |_| {});
+        assert_eq!(
+            painted,
+            "2001-09-09T01:46:40.007Z \x1b[33mwarn \x1b[0m access\n"
+        );
+    }
+
+    // T2: what would end a line, move the cursor or turn the reading direction is escaped.
+    #[test]
+    fn control_and_bidirectional_characters_are_escaped() {
+        for style in [Style::Json, Style::Human(Colour::Plain)] {
+            let hostile = "\r\n\t\0\x1b[2J\u{7f}\u{9b}\u{2028}\u{202e}\u{e0001}";
+            let told = line(style, |line| line.text("x", hostile, 100));
+            assert!(
+                told.ends_with(
+                    "\"\\r\\n\\t\\u0000\\u001b[2J\\u007f\\u009b\\u2028\\u202e\\udb40\\udc01\"\n"
+                ) || told.ends_with(
+                    "\"\\r\\n\\t\\u0000\\u001b[2J\\u007f\\u009b\\u2028\\u202e\\udb40\\udc01\"}\n"
+                ),
+                "{told}"
+            );
+        }
+    }
+
+    // T2: a value of a megabyte is cut, between characters.
+    #[test]
+    fn a_long_value_is_cut_and_says_so() {
+        let long = "\u{e4}".repeat(500_000);
+        let told = line(Style::Json, |line| {
+            line.text("text", &long, 5);
+            line.bytes("bytes", long.as_bytes(), 5);
+            line.display("display", &long, 5);
+        });
+        let wanted = "\"text\":\"\u{e4}\u{e4}\u{2026}\",\"bytes\":\"\u{e4}\u{e4}\u{2026}\",\"display\":\"\u{e4}\u{e4}\u{2026}\"}\n";
+        assert!(told.ends_with(wanted), "{told}");
     }
 }

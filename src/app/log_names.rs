@@ -92,3 +92,45 @@ pub(super) fn write_client_address(line: &mut Line<'_>, address: &ClientAddress)
         ClientAddress::Local => line.text("client_address", "local", 64),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::respond::samples::identity;
+
+    // T3: by default nothing is told of who it is; where it is told, only what was asked for.
+    #[test]
+    fn a_person_is_named_only_as_configured() {
+        let alice = identity("alice@ok.test");
+        assert_eq!(UserName::of(&alice, UserLogging::default()), None);
+        let hashed = UserName::of(&alice, UserLogging::Hash).unwrap();
+        assert_eq!(hashed.as_str().len(), 12);
+        assert!(hashed.as_str().bytes().all(|b| b.is_ascii_hexdigit()));
+        for open in [UserLogging::Subject, UserLogging::Email] {
+            let name = UserName::of(&alice, open).unwrap();
+            assert_eq!(name.as_str(), "alice@ok.test");
+        }
+    }
+
+    #[test]
+    fn a_hash_tells_people_of_two_issuers_apart() {
+        let hashed = |issuer: &str, subject: &str| {
+            let mut one = identity(subject);
+            issuer.clone_into(&mut one.issuer);
+            UserName::of(&one, UserLogging::Hash)
+        };
+        assert_eq!(hashed("a", "b"), hashed("a", "b"));
+        assert_ne!(hashed("a", "b"), hashed("b", "a"));
+        assert_ne!(hashed("a", "bc"), hashed("ab", "c"));
+    }
+
+    // T1: the log's name of a session is not its id, and does not lead to it.
+    #[test]
+    fn a_session_is_named_by_a_hash() {
+        let id = SessionId::from_bytes([7; 16]);
+        let name = SessionName::of(&id);
+        assert_eq!(name.as_str().len(), 12);
+        assert!(!id.as_str().contains(name.as_str()));
+        assert_ne!(name, SessionName::of(&SessionId::from_bytes([8; 16])));
+    }
+}

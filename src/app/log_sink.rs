@@ -211,3 +211,144 @@ impl<W: Write> Drain<W> {
         self.batch.clear();
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::{Mutex, PoisonError};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_mins(1);
+
+    /// Keeps what is written.
+    #[derive(Debug, Clone, Default)]
+    pub(crate) struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Kept {
+        /// Everything that was written so far.
+        pub(crate) fn text(&self) -> String {
+            let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            String::from_utf8(bytes.clone()).unwrap()
+        }
+    }
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What `act` sends to a sink of `style`.
+    pub(crate) fn written(style: Style, act: impl FnOnce(&LogSink)) -> String {
+        let kept = Kept::default();
+        let (sink, writer) = LogSink::start(kept.clone(), style).unwrap();
+        act(&sink);
+        writer.finish(PATIENCE);
+        kept.text()
+    }
+
+    /// Says when it is written to, and writes on only when it is let.
+    struct Stuck {
+        reached: Sender<()>,
+        let_on: Receiver<()>,
+        kept: Kept,
+    }
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _test_ended = self.reached.send(());
+            let _test_ended = self.let_on.recv();
+            self.kept.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_are_written_whole_and_in_order() {
+        let text = written(Style::Json, |sink| {
+            for number in 0..2000 {
+                sink.send(&format!("{number}\n"), Worth::Ordinary);
+            }
+        });
+        let wanted: Vec<String> = (0..2000).map(|number| number.to_string()).collect();
+        assert_eq!(text.lines().collect::<Vec<_>>(), wanted);
+        assert!(text.ends_with('\n'));
+    }
+
+    #[test]
+    fn a_line_is_written_without_another_one_behind_it() {
+        let (reached, was_reached) = channel();
+        let (_let_on, on) = channel();
+        let stuck = Stuck {
+            reached,
+            let_on: on,
+            kept: Kept::default(),
+        };
+        let (sink, _writer) = LogSink::start(stuck, Style::Json).unwrap();
+        sink.send("alone\n", Worth::Ordinary);
+        assert!(was_reached.recv_timeout(PATIENCE).is_ok());
+    }
+
+    // Whoever has a line never waits for whoever reads it; what is lost is counted and told.
+    #[test]
+    fn a_stuck_reader_costs_lines_but_never_time() {
+        let (reached, was_reached) = channel();
+        let (let_on, on) = channel();
+        let kept = Kept::default();
+        let stuck = Stuck {
+            reached,
+            let_on: on,
+            kept: kept.clone(),
+        };
+        let (sink, writer) = LogSink::start(stuck, Style::Json).unwrap();
+        sink.send("first\n", Worth::Ordinary);
+        was_reached.recv_timeout(PATIENCE).unwrap();
+        for _ in 0..QUEUE + 10 {
+            sink.send("ordinary\n", Worth::Ordinary);
+        }
+        let lost = u64::try_from(RESERVE + 10).unwrap();
+        assert_eq!(sink.dropped(), lost);
+        // The room that is kept for lines that must not be lost is still there.
+        for _ in 0..RESERVE {
+            sink.send("kept\n", Worth::Kept);
+        }
+        assert_eq!(sink.dropped(), lost);
+        sink.send("one too many\n", Worth::Kept);
+        assert_eq!(sink.dropped(), lost + 1);
+        drop(let_on);
+        // Everything queued is written before the sinks' end.
+        let finished = writer.done;
+        drop((sink, writer.queue, writer.hurry));
+        assert!(finished.recv_timeout(PATIENCE).is_ok());
+        let text = kept.text();
+        assert_eq!(text.matches("ordinary\n").count(), QUEUE - RESERVE);
+        assert_eq!(text.matches("kept\n").count(), RESERVE);
+        let told = format!("\"event\":\"log_dropped\",\"lines\":{}}}\n", lost + 1);
+        assert_eq!(text.matches(&told).count(), 1, "{text:.300}");
+    }
+
+    #[test]
+    fn the_end_does_not_wait_for_a_stuck_reader() {
+        let (reached, was_reached) = channel();
+        let (let_on, on) = channel();
+        let stuck = Stuck {
+            reached,
+            let_on: on,
+            kept: Kept::default(),
+        };
+        let (sink, writer) = LogSink::start(stuck, Style::Json).unwrap();
+        sink.send("first\n", Worth::Ordinary);
+        was_reached.recv_timeout(PATIENCE).unwrap();
+        writer.finish(Duration::from_millis(1));
+        drop(let_on);
+    }
+}

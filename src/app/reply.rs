@@ -3,6 +3,7 @@
 
 use super::pages::Page;
 use super::respond::Fault;
+use crate::base::return_to::ReturnTo;
 use crate::session::cookie::SetCookie;
 
 /// An intent and its cookie changes: together, so that neither is lost on the way.
@@ -13,7 +14,7 @@ pub struct Reply {
     /// The cookies to set and to remove.
     pub cookies: Vec<SetCookie>,
     /// The page that the person wants, so that whatever is said can lead there.
-    pub return_to: Option<String>,
+    pub return_to: Option<ReturnTo>,
 }
 
 /// What to say.
@@ -55,7 +56,7 @@ impl Reply {
 
     /// The same for a person who wants to go to `page`.
     #[must_use]
-    pub fn leading_to(mut self, page: Option<String>) -> Self {
+    pub fn leading_to(mut self, page: Option<ReturnTo>) -> Self {
         self.return_to = page;
         self
     }

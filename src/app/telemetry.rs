@@ -83,13 +83,7 @@ impl Telemetry {
         };
         tracing::subscriber::set_global_default(registry().with(layer))
             .map_err(|_| TelemetryError::Twice)?;
-        panic::set_hook(Box::new(|panic| {
-            let place = panic
-                .location()
-                .map(|place| format!("{}:{}", place.file(), place.line()));
-            let place = place.as_deref().unwrap_or("unknown");
-            tracing::error!(event = "panic", place, "a task panicked");
-        }));
+        panic::set_hook(Box::new(log_panic));
         Ok(Self {
             sink,
             level,
@@ -109,6 +103,15 @@ impl Telemetry {
             writer.finish(patience);
         }
     }
+}
+
+/// Tells of a panic by its place in the source.
+fn log_panic(panic: &panic::PanicHookInfo<'_>) {
+    let place = panic
+        .location()
+        .map(|place| format!("{}:{}", place.file(), place.line()));
+    let place = place.as_deref().unwrap_or("unknown");
+    tracing::error!(event = "panic", place, "a task panicked");
 }
 
 /// The form of lines to an output.
@@ -242,5 +245,122 @@ impl Visit for Fields {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.keep(field, format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::app::log_sink::tests::written;
+
+    fn told(level: Level, act: impl FnOnce()) -> Vec<Value> {
+        let text = written(Style::Json, |sink| {
+            let layer = Diagnostics {
+                sink: sink.clone(),
+                level: Arc::new(AtomicU8::new(rank(level))),
+            };
+            tracing::subscriber::with_default(registry().with(layer), act);
+        });
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_diagnostic_is_a_line_with_its_fields() {
+        let lines = told(Level::Info, || {
+            tracing::warn!(provider = "corp", tries = 3, "no answer from \"corp\"\n");
+        });
+        let [line] = lines.as_slice() else {
+            panic!("{lines:?}")
+        };
+        assert_eq!(line["event"], "diagnostic");
+        assert_eq!(line["level"], "warn");
+        assert_eq!(line["message"], "no answer from \"corp\"\n");
+        assert_eq!(
+            (&line["provider"], &line["tries"]),
+            (&"corp".into(), &"3".into())
+        );
+        assert_eq!(line["target"], "sidegate::app::telemetry::tests");
+    }
+
+    #[test]
+    fn a_field_cannot_take_the_place_of_a_key_of_the_line() {
+        let lines = told(Level::Info, || {
+            tracing::info!(level = "fatal", ts = "never", Odd = 1, fine = 2, "x");
+        });
+        assert_eq!(lines[0]["level"], "info");
+        assert_ne!(lines[0]["ts"], "never");
+        assert_eq!(lines[0].get("Odd"), None);
+        assert_eq!(lines[0]["fine"], "2");
+    }
+
+    // T1: other packages' debug lines quote heads and tokens; no level lets them through.
+    #[test]
+    fn other_packages_are_heard_only_when_they_warn() {
+        let lines = told(Level::Trace, || {
+            tracing::trace!("ours");
+            tracing::info!(target: "hyper::proto", "Authorization: canary");
+            tracing::debug!(target: "sidegatekeeper", "canary");
+            tracing::warn!(target: "rustls", "certificate expired");
+        });
+        let messages: Vec<&str> = lines
+            .iter()
+            .map(|line| line["message"].as_str().unwrap())
+            .collect();
+        assert_eq!(messages, ["ours", "certificate expired"]);
+    }
+
+    #[test]
+    fn what_is_less_important_than_the_level_is_left_out() {
+        for (level, wanted) in [(Level::Error, 1), (Level::Info, 3), (Level::Trace, 5)] {
+            let lines = told(level, || {
+                tracing::error!("1");
+                tracing::warn!("2");
+                tracing::info!("3");
+                tracing::debug!("4");
+                tracing::trace!("5");
+            });
+            assert_eq!(lines.len(), wanted, "{level:?}");
+        }
+    }
+
+    // T1: what a panic says may be anything; where it happened is enough.
+    #[test]
+    fn a_panic_is_told_by_its_place_alone() {
+        let lines = told(Level::Info, || {
+            let before = panic::take_hook();
+            panic::set_hook(Box::new(log_panic));
+            let caught = panic::catch_unwind(|| panic!("canary {}", 1 + 1));
+            panic::set_hook(before);
+            assert!(caught.is_err());
+        });
+        let line = lines
+            .iter()
+            .find(|line| line["event"] == "panic")
+            .expect("a line about the panic");
+        let place = line["place"].as_str().unwrap();
+        assert!(place.contains("telemetry.rs:"), "{place}");
+        assert!(!line.to_string().contains("canary"));
+    }
+
+    #[test]
+    fn people_get_words_on_a_terminal_and_programs_json() {
+        let rows = [
+            (Format::Auto, false, Style::Json),
+            (Format::Auto, true, Style::Human(Colour::Ansi)),
+            (Format::Json, true, Style::Json),
+            (Format::Human, false, Style::Human(Colour::Plain)),
+            (Format::Human, true, Style::Human(Colour::Ansi)),
+        ];
+        for (format, terminal, wanted) in rows {
+            assert_eq!(style(format, terminal, ColourWish::Allowed), wanted);
+        }
+        assert_eq!(
+            style(Format::Auto, true, ColourWish::Refused),
+            Style::Human(Colour::Plain)
+        );
     }
 }

@@ -42,7 +42,7 @@ pub async fn finish(provider: &str, facts: &Facts, visit: &Visit<'_>) -> Reply {
                 // A login that failed is spent: its cookie goes, a session that was there stays.
                 Err(fault) => {
                     tell_failure(provider, &fault, visit);
-                    let page = page_of_state(&state, visit).as_str().to_owned();
+                    let page = page_of_state(&state, visit);
                     let reply = Reply::refuse(fault).with_cookies([cookies.forget(&state)]);
                     reply.leading_to(Some(page))
                 }
@@ -56,9 +56,9 @@ pub async fn finish(provider: &str, facts: &Facts, visit: &Visit<'_>) -> Reply {
                 wishes: LoginParameters::default(),
                 attempt: pending.attempt(),
             };
-            login::begin_at(provider, beginning, visit).with_cookies([cookies.forget(&state)])
+            login::begin_at(provider, &beginning, visit).with_cookies([cookies.forget(&state)])
         }
-        Recalled::Finished(_) => to_page(page_of_state(&state, visit)),
+        Recalled::Finished(_) => to_page(&page_of_state(&state, visit)),
         Recalled::Expired(_) | Recalled::Unusable | Recalled::Absent => {
             lost(provider, Some(&state), &response, facts, visit)
         }
@@ -97,7 +97,7 @@ async fn redeem(
         .claim_once(Act::Callback, state, until, visit.now)
     {
         Claimed::First => {}
-        Claimed::Again => return Ok(to_page(page)),
+        Claimed::Again => return Ok(to_page(&page)),
         Claimed::Full => return Err(Fault::Overloaded),
     }
     // Detached: a browser that goes away in the middle must not leave half a login behind.
@@ -141,9 +141,7 @@ fn admit(who: SignedIn, state: &str, page: &ReturnTo, visit: &Visit<'_>) -> Resu
     };
     visit.teller.tell(&AuditEvent::Login(&session));
     let finished = login_cookies(visit).finish(state)?;
-    Ok(to_page(page.clone())
-        .with_cookies(lines)
-        .with_cookies([finished]))
+    Ok(to_page(page).with_cookies(lines).with_cookies([finished]))
 }
 
 /// An answer to a login that this browser does not know: its cookie is lost, or somebody else began
@@ -163,7 +161,7 @@ fn lost(
         .and_then(|state| LoginState::open(state, &generation.keyring, &generation.names).ok());
     let page = visit.page_of_text(opened.as_ref().and_then(|state| state.return_to.as_deref()));
     if visit.session().is_some() {
-        return to_page(page);
+        return to_page(&page);
     }
     let attempt = match &opened {
         None => 1,
@@ -177,7 +175,7 @@ fn lost(
         wishes: LoginParameters::default(),
         attempt,
     };
-    login::begin_at(provider, beginning, visit)
+    login::begin_at(provider, &beginning, visit)
 }
 
 fn page_of_state(state: &str, visit: &Visit<'_>) -> ReturnTo {
@@ -186,7 +184,7 @@ fn page_of_state(state: &str, visit: &Visit<'_>) -> ReturnTo {
     visit.page_of_text(opened.and_then(|state| state.return_to).as_deref())
 }
 
-fn to_page(page: ReturnTo) -> Reply {
+fn to_page(page: &ReturnTo) -> Reply {
     Reply::new(Answer::SeeOther(page.as_str().to_owned()))
 }
 

@@ -4,7 +4,7 @@ use crate::app::endpoint::Visit;
 use crate::app::endpoint::parameters::{Parameters, RETURN_TO};
 use crate::app::reply::{Answer, Reply};
 use crate::app::respond::Fault;
-use crate::app::respond::fault::{LostCookie, LostCookieReason};
+use crate::app::respond::details::{LostCookie, LostCookieReason};
 use crate::base::return_to::ReturnTo;
 use crate::base::secret::Secret;
 use crate::gate::facts::{Asker, Facts};
@@ -36,7 +36,7 @@ pub fn start(facts: &Facts, visit: &Visit<'_>) -> Reply {
     match query.one("provider") {
         None => begin(&page, wishes, visit),
         Some(id) => match visit.generation.provider(id) {
-            Some(provider) => begin_at(provider, Beginning::first(page, wishes), visit),
+            Some(provider) => begin_at(provider, &Beginning::first(page, wishes), visit),
             None => Reply::refuse(Fault::UnknownProvider),
         },
     }
@@ -46,7 +46,7 @@ pub fn start(facts: &Facts, visit: &Visit<'_>) -> Reply {
 #[must_use]
 pub fn begin(page: &ReturnTo, wishes: LoginParameters, visit: &Visit<'_>) -> Reply {
     match visit.generation.providers.as_slice() {
-        [only] => begin_at(only, Beginning::first(page.clone(), wishes), visit),
+        [only] => begin_at(only, &Beginning::first(page.clone(), wishes), visit),
         _ => {
             let mut url = visit.generation.endpoint_url("sign_in");
             url.push_str("?return_to=");
@@ -81,7 +81,7 @@ impl Beginning {
 
 /// Begins a login at `provider`. Nothing is sent; nothing is remembered but in the browser.
 #[must_use]
-pub fn begin_at(provider: &Provider, beginning: Beginning, visit: &Visit<'_>) -> Reply {
+pub fn begin_at(provider: &Provider, beginning: &Beginning, visit: &Visit<'_>) -> Reply {
     let cookies = LoginCookies::new(
         &visit.generation.names,
         &visit.generation.keyring,
@@ -93,7 +93,7 @@ pub fn begin_at(provider: &Provider, beginning: Beginning, visit: &Visit<'_>) ->
             why: LostCookieReason::Blocked,
         }));
     }
-    match try_begin(provider, &beginning, &cookies, visit) {
+    match try_begin(provider, beginning, &cookies, visit) {
         Err(Failure::Write(WriteError::TooLarge(_))) if beginning.page != visit.home() => {
             // The page's address does not fit into the cookie: home is better than nothing.
             let home = Beginning {
@@ -106,7 +106,7 @@ pub fn begin_at(provider: &Provider, beginning: Beginning, visit: &Visit<'_>) ->
         outcome => outcome,
     }
     .unwrap_or_else(|failure| {
-        Reply::refuse(failure.into()).leading_to(Some(beginning.page.as_str().to_owned()))
+        Reply::refuse(failure.into()).leading_to(Some(beginning.page.clone()))
     })
 }
 

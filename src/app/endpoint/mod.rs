@@ -9,7 +9,7 @@ pub mod userinfo;
 
 use std::sync::Arc;
 
-use crate::app::audit::{AuditEvent, AuditLog, Origin};
+use crate::app::audit::{AuditEvent, AuditLog, Occasion};
 use crate::app::generation::{Generation, Live};
 use crate::app::iso_time::Timestamp;
 use crate::app::reference::LazyReference;
@@ -58,11 +58,11 @@ impl Teller<'_> {
     /// Writes one line.
     pub fn tell(&self, event: &AuditEvent<'_>) {
         let reference = self.reference.get_or_draw(self.entropy);
-        let origin = Origin {
+        let occasion = Occasion {
             reference,
             client_address: self.client_address,
         };
-        self.log.write(Timestamp::now(), Some(origin), event);
+        self.log.write(Timestamp::now(), Some(occasion), event);
     }
 }
 

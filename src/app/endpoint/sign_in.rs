@@ -24,7 +24,7 @@ pub fn show(facts: &Facts, visit: &Visit<'_>) -> Reply {
             .iter()
             .map(|provider| provider.id().to_owned())
             .collect(),
-        return_to: page.as_str().to_owned(),
+        return_to: page,
         signed_in: visit.session().cloned(),
     })));
     match visit.evidence {

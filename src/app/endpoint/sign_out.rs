@@ -9,6 +9,7 @@ use crate::app::pages::{AtProvider, ConfirmSignOut, Page, SignedOut};
 use crate::app::reply::{Answer, Reply};
 use crate::app::respond::Fault;
 use crate::base::origin::Origin;
+use crate::base::return_to::ReturnTo;
 use crate::gate::facts::Facts;
 use crate::session::cookie::SessionCookie;
 use crate::session::evidence::Evidence;
@@ -32,7 +33,7 @@ pub fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
         } else {
             AtProvider::MayLive
         };
-        return signed_out(at_provider, None, page.as_str(), visit);
+        return signed_out(at_provider, None, page, visit);
     };
     if !asked_for(facts, visit) {
         let provider = generation.provider(&session.provider);
@@ -56,7 +57,7 @@ pub fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
             .with_cookies(SessionCookie::clear_all(&generation.names, visit.presented)),
         None => {
             let provider = Some(session.provider.clone());
-            signed_out(AtProvider::MayLive, provider, page.as_str(), visit)
+            signed_out(AtProvider::MayLive, provider, page, visit)
         }
     }
 }
@@ -64,10 +65,9 @@ pub fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
 fn signed_out(
     at_provider: AtProvider,
     provider: Option<String>,
-    return_to: &str,
+    return_to: ReturnTo,
     visit: &Visit<'_>,
 ) -> Reply {
-    let return_to = return_to.to_owned();
     let page = Page::SignedOut(SignedOut {
         at_provider,
         provider,

@@ -11,6 +11,7 @@ use crate::app::iso_time::Iso;
 use crate::app::shown::shown;
 use crate::base::clock::UnixTime;
 use crate::base::origin::Origin;
+use crate::base::return_to::ReturnTo;
 use crate::oidc::claims::{Groups, Identity, Verification};
 use crate::session::Session;
 
@@ -39,8 +40,8 @@ pub enum Page {
 pub struct SignIn {
     /// The ids of the providers to choose from, in the operator's order.
     pub providers: Vec<String>,
-    /// Where the person wants to go: a place that was checked to be ours.
-    pub return_to: String,
+    /// Where the person wants to go.
+    pub return_to: ReturnTo,
     /// Who is signed in already.
     pub signed_in: Option<Arc<Session>>,
 }
@@ -62,8 +63,8 @@ pub struct SignedOut {
     pub at_provider: AtProvider,
     /// The id of the provider, where it is known.
     pub provider: Option<String>,
-    /// Where `Sign in again` returns to: a place that was checked to be ours.
-    pub return_to: String,
+    /// Where `Sign in again` returns to.
+    pub return_to: ReturnTo,
 }
 
 /// What is known of the provider's own session after a logout here.
@@ -101,6 +102,23 @@ pub fn known_as(identity: &Identity) -> String {
         .or(identity.name.as_deref())
         .unwrap_or(&identity.subject);
     shown(name, LONGEST_NAME)
+}
+
+impl Page {
+    /// Where its forms may lead, as sources for `form-action`: nowhere, or to ourselves and to the
+    /// origin that our answer leads on to. Browsers hold a form to its page's policy through every
+    /// redirect.
+    pub(super) fn form_action(&self) -> String {
+        let end_session = match self {
+            Self::SignIn(_) | Self::SignedOut(_) => return "'none'".to_owned(),
+            Self::ConfirmSignOut(confirm) => &confirm.end_session,
+            Self::WhoAmI(who) => &who.end_session,
+        };
+        match end_session {
+            Some(origin) => format!("'self' {origin}"),
+            None => "'self'".to_owned(),
+        }
+    }
 }
 
 impl AtProvider {

@@ -16,11 +16,12 @@ use url::form_urlencoded::byte_serialize;
 pub use self::contents::{AtProvider, ConfirmSignOut, Page, SignIn, SignedOut, WhoAmI, known_as};
 use super::iso_time::Iso;
 use super::reference::Reference;
-use super::respond::fault::{Fault, LostCookieReason};
-use super::respond::wording::FirstStep;
+use super::respond::fault::Fault;
+use super::respond::wording::{DeniedScope, FaultPage, FirstStep, loop_operator_advice};
 use super::shown::shown;
 use crate::base::clock::UnixTime;
-use crate::base::origin::{Origin, PublicUrl};
+use crate::base::origin::PublicUrl;
+use crate::base::return_to::ReturnTo;
 use crate::config::PageSettings;
 
 /// The pages of one generation.
@@ -61,9 +62,9 @@ pub struct Circumstances<'a> {
     pub reference: Reference,
     /// The present moment.
     pub now: UnixTime,
-    /// The page that was wanted, checked to be a place of ours; none where it cannot be opened
-    /// again by a link, as after a form was sent.
-    pub return_to: Option<&'a str>,
+    /// The page that was wanted; none where it cannot be opened again by a link, as after a form was
+    /// sent.
+    pub return_to: Option<&'a ReturnTo>,
 }
 
 /// Whether signing in may go on with the account that the provider knows already.
@@ -147,13 +148,13 @@ impl Pages {
 
     /// The address that begins a login and comes back to `return_to`.
     #[must_use]
-    pub fn login_url(&self, return_to: Option<&str>) -> String {
+    pub fn login_url(&self, return_to: Option<&ReturnTo>) -> String {
         self.start_url(return_to, None, Account::Any)
     }
 
     fn start_url(
         &self,
-        return_to: Option<&str>,
+        return_to: Option<&ReturnTo>,
         provider: Option<&str>,
         account: Account,
     ) -> String {
@@ -171,7 +172,7 @@ impl Pages {
             add("switch", "1");
         }
         if let Some(return_to) = return_to {
-            add("return_to", return_to);
+            add("return_to", return_to.as_str());
         }
         url
     }
@@ -181,77 +182,84 @@ impl Pages {
     /// A page that tells of no fault; nothing if its template is broken.
     #[must_use]
     pub fn page(&self, page: &Page, circumstances: &Circumstances<'_>) -> Option<Html> {
-        match page {
-            Page::SignIn(sign_in) => {
-                let contents = self.sign_in_contents(sign_in);
-                self.render("sign_in.html", "Sign in", contents, circumstances, None)
-            }
-            Page::ConfirmSignOut(confirm) => {
-                let contents = context! {
+        let (template, title, contents) = match page {
+            Page::SignIn(sign_in) => ("sign_in.html", "Sign in", self.sign_in_contents(sign_in)),
+            Page::ConfirmSignOut(confirm) => (
+                "sign_out_confirm.html",
+                "Do you want to sign out?",
+                context! {
                     who => confirm.session.as_ref().map(|session| known_as(&session.identity)),
-                };
-                let action = form_action(confirm.end_session.as_ref());
-                let title = "Do you want to sign out?";
-                self.render(
-                    "sign_out_confirm.html",
-                    title,
-                    contents,
-                    circumstances,
-                    Some(action),
-                )
-            }
-            Page::SignedOut(signed_out) => {
-                let contents = context! {
+                },
+            ),
+            Page::SignedOut(signed_out) => (
+                "signed_out.html",
+                "You are signed out",
+                context! {
                     at_provider => signed_out.at_provider.as_str(),
                     provider => signed_out.provider.as_deref().map(|name| shown(name, 100)),
                     sign_in_href => self.login_url(Some(&signed_out.return_to)),
-                };
-                self.render(
-                    "signed_out.html",
-                    "You are signed out",
-                    contents,
-                    circumstances,
-                    None,
-                )
-            }
-            Page::WhoAmI(who) => {
-                let contents = who.view(circumstances.now);
-                let action = form_action(who.end_session.as_ref());
-                self.render(
-                    "who_am_i.html",
-                    "Who you are here",
-                    contents,
-                    circumstances,
-                    Some(action),
-                )
-            }
-        }
+                },
+            ),
+            Page::WhoAmI(who) => (
+                "who_am_i.html",
+                "Who you are here",
+                who.view(circumstances.now),
+            ),
+        };
+        Some(Html {
+            body: self.render(template, title, contents, circumstances)?,
+            form_action: page.form_action(),
+        })
     }
 
     /// The page about a fault; nothing if its template is broken.
     #[must_use]
     pub fn fault(&self, fault: &Fault, circumstances: &Circumstances<'_>) -> Option<Html> {
-        let template = match fault {
-            Fault::NotAdmitted(..) | Fault::NotAdmittedHere(..) => "denied.html",
-            Fault::ProviderUnavailable | Fault::ProviderTimedOut => "provider_unreachable.html",
-            Fault::UpstreamConnect | Fault::UpstreamTimeout | Fault::UpstreamProtocol => {
-                "upstream_unreachable.html"
-            }
-            Fault::LoginLoop(_) => "login_loop.html",
-            Fault::UnknownHost => "unknown_host.html",
-            _ => "error.html",
+        let (template, special) = match fault.page() {
+            FaultPage::Error => ("error.html", context! {}),
+            FaultPage::Refused(words) => ("error.html", context! { quoted => words.quoted() }),
+            FaultPage::Denied(identity, scope) => (
+                "denied.html",
+                context! {
+                    who => known_as(identity),
+                    scope => match scope {
+                        DeniedScope::Page => "this page of ",
+                        DeniedScope::Site => "",
+                    },
+                    support_told => true,
+                },
+            ),
+            FaultPage::ProviderUnreachable => ("provider_unreachable.html", context! {}),
+            FaultPage::UpstreamUnreachable(trouble) => (
+                "upstream_unreachable.html",
+                context! {
+                    trouble => trouble.what,
+                    operator_advice => trouble.operator_advice,
+                },
+            ),
+            FaultPage::LoginLoop(cookie) => (
+                "login_loop.html",
+                context! {
+                    cookie => shown(&cookie.name, 100),
+                    operator_advice => loop_operator_advice(cookie.why),
+                },
+            ),
+            FaultPage::UnknownHost => ("unknown_host.html", context! {}),
         };
         let contents = context! {
             code => fault.code(),
             advice => fault.advice(),
-            step => self.step(fault, circumstances),
-            ..fault_contents(fault)
+            step => self.step(fault.first_step(), circumstances.return_to),
+            ..special
         };
-        self.render(template, fault.title(), contents, circumstances, None)
+        Some(Html {
+            body: self.render(template, fault.title(), contents, circumstances)?,
+            form_action: "'none'".to_owned(),
+        })
     }
 
     fn sign_in_contents(&self, sign_in: &SignIn) -> Value {
-        let return_to = Some(sign_in.return_to.as_str());
+        let return_to = Some(&sign_in.return_to);
         let account = match sign_in.signed_in {
             Some(_) => Account::Choose,
             None => Account::Any,
@@ -268,26 +276,20 @@ impl Pages {
             .collect();
         context! {
             providers,
-            go_on => &sign_in.return_to,
+            go_on => sign_in.return_to.as_str(),
             signed_in_as => sign_in.signed_in.as_ref().map(|session| known_as(&session.identity)),
         }
     }
 
-    fn step(&self, fault: &Fault, circumstances: &Circumstances<'_>) -> Value {
-        let return_to = circumstances.return_to;
-        let (label, href) = match (fault.first_step(), return_to) {
-            (FirstStep::SignIn, _) => {
-                let label = match fault {
-                    Fault::LoginRequired | Fault::BodyLost => "Sign in",
-                    _ => "Try again",
-                };
-                (label, self.login_url(return_to))
-            }
+    fn step(&self, step: FirstStep, return_to: Option<&ReturnTo>) -> Value {
+        let (label, href) = match (step, return_to) {
+            (FirstStep::SignIn, _) => ("Sign in", self.login_url(return_to)),
+            (FirstStep::SignInAgain, _) => ("Try again", self.login_url(return_to)),
             (FirstStep::SwitchAccount, _) => (
                 "Sign in with another account",
                 self.start_url(return_to, None, Account::Choose),
             ),
-            (FirstStep::Retry, Some(page)) => ("Try again", page.to_owned()),
+            (FirstStep::Retry, Some(page)) => ("Try again", page.as_str().to_owned()),
             (FirstStep::Retry | FirstStep::Home, _) => {
                 ("Go to the first page", self.site.home.clone())
             }
@@ -301,8 +303,7 @@ impl Pages {
         title: &str,
         contents: Value,
         circumstances: &Circumstances<'_>,
-        form_action: Option<String>,
-    ) -> Option<Html> {
+    ) -> Option<String> {
         let reference = circumstances.reference.as_str();
         let support = self.site.support.as_deref();
         let whole = context! {
@@ -313,71 +314,10 @@ impl Pages {
             support_href => support.and_then(|text| support_href(text, reference)),
             ..contents
         };
-        let body = self
-            .environment
+        self.environment
             .get_template(template)
             .and_then(|template| template.render(whole))
-            .ok()?;
-        Some(Html {
-            body,
-            form_action: form_action.unwrap_or_else(|| "'none'".to_owned()),
-        })
-    }
-}
-
-/// What a fault's page says besides title, code and advice.
-fn fault_contents(fault: &Fault) -> Value {
-    match fault {
-        Fault::NotAdmitted(session, _) => context! { who => known_as(&session.identity) },
-        Fault::NotAdmittedHere(identity, _) => context! { who => known_as(identity) },
-        Fault::ProviderRefused(words) => context! { quoted => words.to_string() },
-        Fault::LoginLoop(cookie) => context! {
-            cookie => shown(&cookie.name, 100),
-            operator_advice => loop_operator_advice(cookie.why),
-        },
-        Fault::UpstreamConnect => context! {
-            trouble => "doesn’t answer",
-            operator_advice => "Nothing accepted a connection at the upstream’s address. Is the \
-                app running, and does it listen there?",
-        },
-        Fault::UpstreamTimeout => context! {
-            trouble => "is too slow",
-            operator_advice => "The app took the connection but didn’t begin its answer in time. \
-                Is it busy, or waiting for something else?",
-        },
-        Fault::UpstreamProtocol => context! {
-            trouble => "answered oddly",
-            operator_advice => "What came back is not HTTP. Is the upstream’s scheme (http or \
-                https) the right one?",
-        },
-        _ => context! {},
-    }
-}
-
-fn loop_operator_advice(why: LostCookieReason) -> &'static str {
-    match why {
-        LostCookieReason::SecureOverHttp => {
-            "The cookie is Secure because public_url says https. Serve the site over https, or let \
-             public_url say what browsers really see."
-        }
-        LostCookieReason::OtherHost => {
-            "The cookie is sent to the host of public_url alone. Redirect other names there, or set \
-             session.cookie.domain."
-        }
-        LostCookieReason::Blocked => {
-            "Does something between browser and Sidegate drop Set-Cookie? Is the site shown in a \
-             frame of another one? With same_site: strict, a browser leaves the cookie out on the \
-             way back from another site."
-        }
-    }
-}
-
-/// `'self'`, and the origin that the answer leads on to: browsers hold a form to its policy through
-/// every redirect.
-fn form_action(end_session: Option<&Origin>) -> String {
-    match end_session {
-        Some(origin) => format!("'self' {origin}"),
-        None => "'self'".to_owned(),
+            .ok()
     }
 }
 

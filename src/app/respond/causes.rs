@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::fault::{
-    CallbackFault, ClockSkew, Fault, IssuerMismatch, ProviderWords, SkewDirection, TokenCheck,
+use super::details::{
+    CallbackFault, ClockSkew, IssuerMismatch, ProviderWords, SkewDirection, TokenCheck,
 };
+use super::fault::Fault;
 use crate::oidc::callback::{CallbackError, RedeemError};
 use crate::oidc::error_code::Refusal;
 use crate::oidc::id_token::IdTokenError;

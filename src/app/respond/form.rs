@@ -130,7 +130,9 @@ mod tests {
 
     use super::*;
 
-    fn form(asker: Option<Asker>, fields: &[(&'static str, &'static str)]) -> Form {
+    type Fields = &'static [(&'static str, &'static str)];
+
+    fn form(asker: Option<Asker>, fields: Fields) -> Form {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(
@@ -146,7 +148,7 @@ mod tests {
     fn people_get_pages_and_programs_get_json() {
         const CHROME: &str =
             "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8";
-        let rows: &[(Option<Asker>, &[(&'static str, &'static str)], Form)] = &[
+        let rows: &[(Option<Asker>, Fields, Form)] = &[
             (Some(Asker::Navigation), &[], Form::Html),
             (Some(Asker::Frame), &[("accept", "*/*")], Form::Html),
             (Some(Asker::ServiceWorker), &[], Form::Html),
@@ -203,16 +205,17 @@ mod tests {
 
     #[test]
     fn grpc_is_told_by_its_content_type_alone() {
-        for (kind, grpc) in [
-            ("application/grpc", true),
-            ("application/grpc+proto", true),
-            ("application/grpc-web", true),
-            ("application/grpc; x=y", true),
-            ("application/grpcish", false),
-            ("application/json", false),
-        ] {
-            let found = form(Some(Asker::Program), &[("content-type", kind)]);
-            assert_eq!(found == Form::Grpc, grpc, "{kind}");
+        let rows: &[(Fields, bool)] = &[
+            (&[("content-type", "application/grpc")], true),
+            (&[("content-type", "application/grpc+proto")], true),
+            (&[("content-type", "application/grpc-web")], true),
+            (&[("content-type", "application/grpc; x=y")], true),
+            (&[("content-type", "application/grpcish")], false),
+            (&[("content-type", "application/json")], false),
+        ];
+        for (fields, grpc) in rows {
+            let found = form(Some(Asker::Program), fields);
+            assert_eq!(found == Form::Grpc, *grpc, "{fields:?}");
         }
     }
 

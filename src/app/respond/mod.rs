@@ -5,8 +5,11 @@
 //! from there and from who asks.
 
 mod causes;
+pub mod details;
 pub mod fault;
 pub mod form;
+#[cfg(test)]
+pub(crate) mod samples;
 #[cfg(test)]
 mod tests;
 pub mod wording;
@@ -21,6 +24,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
+use self::fault::Connection;
 pub use self::fault::{Blame, Fault};
 pub use self::form::Form;
 use super::pages::{Circumstances, Html, Page, Pages};
@@ -230,9 +234,7 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// the next site.
 fn add_own_fields(headers: &mut HeaderMap, reference: Reference) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers
-        .entry(REFERRER_POLICY)
-        .or_insert(HeaderValue::from_static("no-referrer"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers
         .entry(CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static(
@@ -265,17 +267,10 @@ fn add_fault_fields(
             challenge.unwrap_or(HeaderValue::from_static("Sidegate")),
         );
     }
-    match fault {
-        Fault::MethodNotAllowed(methods) => {
-            headers.insert(ALLOW, HeaderValue::from_static(methods));
-        }
-        // What follows on this connection may be the rest of what was not understood.
-        Fault::Malformed(_)
-        | Fault::ManyUpstreams
-        | Fault::TargetTooLong
-        | Fault::HeaderTooLarge(_) => {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        _ => {}
+    if let Fault::MethodNotAllowed(methods) = fault {
+        headers.insert(ALLOW, HeaderValue::from_static(methods));
+    }
+    if fault.connection() == Connection::Close {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }

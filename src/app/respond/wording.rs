@@ -1,15 +1,56 @@
 //! What people read about a [`Fault`]: a title, and what they can do first. Plain words, no rule,
 //! no configuration, nothing of the provider's but a sanitised refusal.
 
-use super::fault::{CallbackFault, Fault, HeadLimit, LostCookieReason, ProviderWords};
+use super::details::{CallbackFault, HeadLimit, LostCookie, LostCookieReason, ProviderWords};
+use super::fault::Fault;
 use crate::gate::access::Missing;
 use crate::gate::facts::Malformed;
+use crate::oidc::claims::Identity;
+
+/// Which page tells of a fault, and what it needs to know of it.
+#[derive(Debug, Clone, Copy)]
+pub enum FaultPage<'a> {
+    /// The plain one.
+    Error,
+    /// The plain one, with a provider's own words.
+    Refused(&'a ProviderWords),
+    /// Who is signed in, and how to be somebody else.
+    Denied(&'a Identity, DeniedScope),
+    /// Between us and the provider.
+    ProviderUnreachable,
+    /// Between us and the app.
+    UpstreamUnreachable(&'a UpstreamTrouble),
+    /// Which cookie does not come back.
+    LoginLoop(&'a LostCookie),
+    /// Where the app is at home.
+    UnknownHost,
+}
+
+/// How much of a site is closed to somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeniedScope {
+    /// A page; others may be open.
+    Page,
+    /// All of it.
+    Site,
+}
+
+/// What an app does, in two words, and what its operator looks at first.
+#[derive(Debug, Clone, Copy)]
+pub struct UpstreamTrouble {
+    /// What follows "the app".
+    pub what: &'static str,
+    /// What the operator looks at first.
+    pub operator_advice: &'static str,
+}
 
 /// What a person can do first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FirstStep {
-    /// Sign in again; the way back is kept.
+    /// Sign in; the way back is kept.
     SignIn,
+    /// Try once more to sign in; the way back is kept.
+    SignInAgain,
     /// Sign in as somebody else.
     SwitchAccount,
     /// Open the same page again.
@@ -132,7 +173,7 @@ impl Fault {
                  that."
             }
             Self::UpstreamConnect | Self::UpstreamTimeout | Self::UpstreamProtocol => {
-                "You are signed in and nothing is wrong with your account. Wait a moment, then try \
+                "Nothing is wrong with your account or your connection. Wait a moment, then try \
                  again."
             }
             Self::CookieTooLarge { .. } => {
@@ -144,14 +185,68 @@ impl Fault {
         }
     }
 
+    /// The page that tells of it.
+    #[must_use]
+    pub fn page(&self) -> FaultPage<'_> {
+        match self {
+            Self::NotAdmitted(session, _) => {
+                FaultPage::Denied(&session.identity, DeniedScope::Page)
+            }
+            Self::NotAdmittedHere(identity, _) => FaultPage::Denied(identity, DeniedScope::Site),
+            Self::ProviderRefused(words) => FaultPage::Refused(words),
+            Self::ProviderUnavailable | Self::ProviderTimedOut => FaultPage::ProviderUnreachable,
+            Self::UpstreamConnect => FaultPage::UpstreamUnreachable(&UpstreamTrouble {
+                what: "doesn’t answer",
+                operator_advice: "Nothing took a connection at the upstream’s address. Is the app \
+                                  running, and does it listen there?",
+            }),
+            Self::UpstreamTimeout => FaultPage::UpstreamUnreachable(&UpstreamTrouble {
+                what: "is too slow",
+                operator_advice: "The app took the request but didn’t begin its answer in time. Is \
+                                  it busy, or waiting for something else?",
+            }),
+            Self::UpstreamProtocol => FaultPage::UpstreamUnreachable(&UpstreamTrouble {
+                what: "answered oddly",
+                operator_advice: "What came back is not HTTP, or ended too early. Is the \
+                                  upstream’s scheme (http or https) the right one?",
+            }),
+            Self::LoginLoop(cookie) => FaultPage::LoginLoop(cookie),
+            Self::UnknownHost => FaultPage::UnknownHost,
+            Self::LoginRequired
+            | Self::BodyLost
+            | Self::NoRoute
+            | Self::ForeignWebSocket
+            | Self::ManyUpstreams
+            | Self::Malformed(_)
+            | Self::TargetTooLong
+            | Self::HeaderTooLarge(_)
+            | Self::MethodNotAllowed(_)
+            | Self::RepeatedParameter
+            | Self::UnknownProvider
+            | Self::StateMissing
+            | Self::StateExpired
+            | Self::StateMismatch
+            | Self::Callback(_)
+            | Self::CallbackIssuer(_)
+            | Self::RedirectMismatch { .. }
+            | Self::CodeExchangeFailed(_)
+            | Self::TokenInvalid(_)
+            | Self::TokenIssuer(_)
+            | Self::NonceMismatch
+            | Self::ClockSkew(_)
+            | Self::IdentityUnusable { .. }
+            | Self::CookieTooLarge { .. }
+            | Self::Overloaded
+            | Self::Internal => FaultPage::Error,
+        }
+    }
+
     /// What the page offers first.
     #[must_use]
     pub fn first_step(&self) -> FirstStep {
         match self {
-            Self::LoginRequired
-            | Self::BodyLost
-            | Self::UnknownProvider
-            | Self::StateMissing
+            Self::LoginRequired | Self::BodyLost | Self::UnknownProvider => FirstStep::SignIn,
+            Self::StateMissing
             | Self::StateExpired
             | Self::StateMismatch
             | Self::Callback(_)
@@ -167,7 +262,7 @@ impl Fault {
             | Self::TokenIssuer(_)
             | Self::ClockSkew(_)
             | Self::IdentityUnusable { .. }
-            | Self::CookieTooLarge { .. } => FirstStep::SignIn,
+            | Self::CookieTooLarge { .. } => FirstStep::SignInAgain,
             Self::NotAdmitted(..) | Self::NotAdmittedHere(..) => FirstStep::SwitchAccount,
             Self::HeaderTooLarge(_)
             | Self::UpstreamConnect
@@ -230,6 +325,26 @@ fn loop_advice(why: LostCookieReason) -> &'static str {
         LostCookieReason::Blocked => {
             "You signed in, but your browser didn’t send this site’s cookie back. Allow cookies for \
              this site, switch off what blocks them, then try again."
+        }
+    }
+}
+
+/// What the operator looks at first when a cookie does not come back.
+#[must_use]
+pub fn loop_operator_advice(why: LostCookieReason) -> &'static str {
+    match why {
+        LostCookieReason::SecureOverHttp => {
+            "The cookie is Secure because public_url says https. Serve the site over https, or let \
+             public_url say what browsers really see."
+        }
+        LostCookieReason::OtherHost => {
+            "The cookie is sent to the host of public_url alone. Redirect other names there, or set \
+             session.cookie.domain."
+        }
+        LostCookieReason::Blocked => {
+            "Does something between browser and Sidegate drop Set-Cookie? Is the site shown in a \
+             frame of another one? With same_site: strict, a browser leaves the cookie out on the \
+             way back from another site."
         }
     }
 }

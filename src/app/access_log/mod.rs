@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode};
 
-use super::iso_time::Timestamp;
-use super::log_line::{Level, Line};
-use super::log_names::{SessionName, UserName, write_client_address};
-use super::log_sink::{LogSink, Worth};
-use super::reference::Reference;
-use super::respond::fault::{Blame, Fault};
+use crate::app::iso_time::Timestamp;
+use crate::app::log_line::{Level, Line};
+use crate::app::log_names::{SessionName, UserName, write_client_address};
+use crate::app::log_sink::{LogSink, Worth};
+use crate::app::reference::Reference;
+use crate::app::respond::fault::{Blame, Fault};
 use crate::gate::client_address::ClientAddress;
 
 /// The most bytes of a path, of a user agent, and of anything else that is written.
@@ -140,3 +140,6 @@ fn level(record: &AccessRecord<'_>) -> Level {
         Some(Blame::Ours) => Level::Error,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! One fault of every kind, for tests that must hold for all of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::details::{
+    CallbackFault, ClockSkew, HeadLimit, IssuerMismatch, LostCookie, LostCookieReason,
+    ProviderWords, SkewDirection, TokenCheck,
+};
+use super::fault::Fault;
+use crate::base::clock::UnixTime;
+use crate::base::target::Malformed as MalformedTarget;
+use crate::gate::access::Missing;
+use crate::gate::facts::Malformed;
+use crate::oidc::claims::{Email, Groups, Identity, Verification};
+use crate::session::{Session, SessionId};
+
+/// An identity in which every text is `text`.
+pub(crate) fn identity(text: &str) -> Identity {
+    Identity {
+        issuer: text.to_owned(),
+        subject: text.to_owned(),
+        email: Some(Email {
+            address: text.to_owned(),
+            verification: Verification::Unverified,
+        }),
+        groups: Groups::Complete(vec![text.to_owned(), text.to_owned()]),
+        preferred_username: Some(text.to_owned()),
+        name: Some(text.to_owned()),
+    }
+}
+
+/// A session of that identity, from the provider with the id `text`.
+pub(crate) fn session(text: &str) -> Arc<Session> {
+    let at = |seconds| UnixTime::from_seconds(seconds);
+    Arc::new(Session {
+        id: SessionId::from_bytes([7; 16]),
+        identity: identity(text),
+        provider: text.to_owned(),
+        provider_sid: None,
+        auth_time: None,
+        started_at: at(1_000_000_000),
+        seen_at: at(1_000_000_000),
+        idle_expires_at: at(1_000_028_800),
+        absolute_expires_at: at(1_000_086_400),
+        raw_id_token: None,
+    })
+}
+
+/// A fault of every kind; whatever text somebody else may choose in it is `text`.
+pub(crate) fn faults(text: &str) -> Vec<Fault> {
+    let missing = [
+        Missing::Group,
+        Missing::CompleteGroups,
+        Missing::Email,
+        Missing::VerifiedEmail,
+        Missing::OtherEmail,
+        Missing::Subject,
+        Missing::Alternative,
+    ];
+    let malformed = [
+        Malformed::Target(MalformedTarget::Nul),
+        Malformed::Host,
+        Malformed::Method,
+        Malformed::TransferCoding,
+        Malformed::RepeatedField,
+    ];
+    let cookie = |why| LostCookie {
+        name: text.to_owned(),
+        why,
+    };
+    let skew = |direction| ClockSkew {
+        by: Duration::from_secs(90),
+        direction,
+    };
+    let issuers = IssuerMismatch::new("https://id.test", text);
+    let words = ProviderWords::new(text, Some(text));
+    let mut faults: Vec<Fault> = missing
+        .into_iter()
+        .flat_map(|missing| {
+            [
+                Fault::NotAdmitted(session(text), missing),
+                Fault::NotAdmittedHere(Box::new(identity(text)), missing),
+            ]
+        })
+        .collect();
+    faults.extend(malformed.map(Fault::Malformed));
+    faults.extend([
+        Fault::LoginRequired,
+        Fault::BodyLost,
+        Fault::NoRoute,
+        Fault::UnknownHost,
+        Fault::ForeignWebSocket,
+        Fault::ManyUpstreams,
+        Fault::TargetTooLong,
+        Fault::HeaderTooLarge(HeadLimit::Block),
+        Fault::HeaderTooLarge(HeadLimit::Fields),
+        Fault::MethodNotAllowed("GET, HEAD"),
+        Fault::RepeatedParameter,
+        Fault::UnknownProvider,
+        Fault::StateMissing,
+        Fault::StateExpired,
+        Fault::StateMismatch,
+        Fault::Callback(CallbackFault::Duplicate("state")),
+        Fault::CallbackIssuer(issuers.clone()),
+        Fault::LoginLoop(cookie(LostCookieReason::SecureOverHttp)),
+        Fault::LoginLoop(cookie(LostCookieReason::OtherHost)),
+        Fault::LoginLoop(cookie(LostCookieReason::Blocked)),
+        Fault::ProviderRefused(words.clone()),
+        Fault::ProviderRefused(ProviderWords::new("access_denied", None)),
+        Fault::RedirectMismatch {
+            redirect_uri: text.to_owned(),
+        },
+        Fault::ProviderUnavailable,
+        Fault::ProviderTimedOut,
+        Fault::CodeExchangeFailed(words),
+        Fault::TokenInvalid(TokenCheck::Audience),
+        Fault::TokenIssuer(issuers),
+        Fault::NonceMismatch,
+        Fault::ClockSkew(skew(SkewDirection::Ahead)),
+        Fault::ClockSkew(skew(SkewDirection::Behind)),
+        Fault::IdentityUnusable {
+            claim: text.to_owned(),
+        },
+        Fault::UpstreamConnect,
+        Fault::UpstreamTimeout,
+        Fault::UpstreamProtocol,
+        Fault::CookieTooLarge {
+            size: 9000,
+            limit: 4000,
+            largest: "groups",
+        },
+        Fault::Overloaded,
+        Fault::Internal,
+    ]);
+    faults
+}
+
+/// How many kinds of fault [`kind`] tells apart.
+pub(crate) const KINDS: usize = 36;
+
+/// The kind's number. A new kind does not compile until it has one here, and then the test fails
+/// until [`faults`] has a sample of it.
+pub(crate) fn kind(fault: &Fault) -> usize {
+    match fault {
+        Fault::LoginRequired => 0,
+        Fault::BodyLost => 1,
+        Fault::NotAdmitted(..) => 2,
+        Fault::NotAdmittedHere(..) => 3,
+        Fault::NoRoute => 4,
+        Fault::UnknownHost => 5,
+        Fault::ForeignWebSocket => 6,
+        Fault::ManyUpstreams => 7,
+        Fault::Malformed(_) => 8,
+        Fault::TargetTooLong => 9,
+        Fault::HeaderTooLarge(_) => 10,
+        Fault::MethodNotAllowed(_) => 11,
+        Fault::RepeatedParameter => 12,
+        Fault::UnknownProvider => 13,
+        Fault::StateMissing => 14,
+        Fault::StateExpired => 15,
+        Fault::StateMismatch => 16,
+        Fault::Callback(_) => 17,
+        Fault::CallbackIssuer(_) => 18,
+        Fault::LoginLoop(_) => 19,
+        Fault::ProviderRefused(_) => 20,
+        Fault::RedirectMismatch { .. } => 21,
+        Fault::ProviderUnavailable => 22,
+        Fault::ProviderTimedOut => 23,
+        Fault::CodeExchangeFailed(_) => 24,
+        Fault::TokenInvalid(_) => 25,
+        Fault::TokenIssuer(_) => 26,
+        Fault::NonceMismatch => 27,
+        Fault::ClockSkew(_) => 28,
+        Fault::IdentityUnusable { .. } => 29,
+        Fault::UpstreamConnect => 30,
+        Fault::UpstreamTimeout => 31,
+        Fault::UpstreamProtocol => 32,
+        Fault::CookieTooLarge { .. } => 33,
+        Fault::Overloaded => 34,
+        Fault::Internal => 35,
+    }
+}
