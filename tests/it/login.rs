@@ -11,7 +11,7 @@ fn a_person_signs_in_and_lands_on_the_very_page_that_was_asked_for() {
     );
     let form = browser.visit(&deep);
     assert!(
-        form.url.as_str().starts_with(&world.provider.issuer()),
+        form.url.as_str().starts_with(world.provider.issuer()),
         "{}",
         form.url
     );

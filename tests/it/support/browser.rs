@@ -141,7 +141,7 @@ impl Browser {
     pub(crate) fn follow(&mut self, url: &str, mut answer: Answer) -> Page {
         let mut url = Url::parse(url).expect("url");
         for _ in 0..12 {
-            if !matches!(answer.status, 301 | 302 | 303) {
+            if !matches!(answer.status, 301..=303) {
                 return Page { url, answer };
             }
             url = url.join(answer.location()).expect("Location");

@@ -205,10 +205,7 @@ impl World {
     pub(crate) fn before(app: Upstream, more: &str) -> Self {
         let provider = TestProvider::start();
         register(&provider, "dashboards", "/oauth2/callback");
-        let gate = Instance::start(
-            &yaml(&provider.issuer(), &app.url(), more),
-            &provider.clock(),
-        );
+        let gate = Instance::start(&yaml(provider.issuer(), &app.url(), more), provider.clock());
         let world = Self {
             provider,
             app,
