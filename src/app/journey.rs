@@ -29,7 +29,7 @@ use crate::gate::facts::Facts;
 use crate::gate::routes::Need;
 use crate::oidc::authorization::LoginParameters;
 use crate::proxy::head::{Rewriter, make_private, may_be_shared};
-use crate::proxy::{TunnelEnd, Upstream};
+use crate::proxy::{Patience, TunnelEnd, Upstream};
 use crate::server::Service;
 use crate::session::Session;
 use crate::session::cookie::SessionCookie;
@@ -96,13 +96,17 @@ impl Worker {
 impl Equipped {
     fn new(generation: Arc<Generation>) -> Self {
         let config = &generation.config;
+        let patience = Patience {
+            upload: config.limits.idle_between_bytes,
+            stream: config.limits.websocket_idle,
+        };
         let upstreams = config
             .upstreams
             .iter()
             .map(|settings| {
                 let names = generation.names.clone();
                 let rewriter = Rewriter::new(&config.public_url, names, settings);
-                Upstream::new(settings.clone(), rewriter, config.limits.idle_between_bytes)
+                Upstream::new(settings.clone(), rewriter, patience)
             })
             .collect();
         Self {

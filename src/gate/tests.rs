@@ -192,6 +192,7 @@ fn the_decision_is_this_table() {
         ("GET", "/secret/", &bob, "403"),
         ("GET", "/oauth2/callback?x", &none, "endpoint"),
         ("POST", "/oauth2/callback", &none, "405"),
+        ("HEAD", "/oauth2/callback?x", &none, "405"),
         ("GET", "/oauth2/nothing", &admin, "404"),
         ("GET", "/oauth2", &admin, "404"),
         ("GET", "/oauth2x", &bob, "identified"),

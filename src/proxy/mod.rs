@@ -7,6 +7,7 @@ mod forwarded;
 pub mod head;
 mod hop;
 mod identity;
+mod moving;
 mod pool;
 mod settings;
 mod upgrade;
@@ -14,14 +15,18 @@ mod upgrade;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use tokio::time::Instant;
 
 use self::head::Rewriter;
+use self::moving::{Moving, stand_still};
 use self::pool::Pool;
 pub use self::settings::{
     HeaderRule, HostPolicy, IdentityField, Qualification, UpstreamAddress, UpstreamSettings,
@@ -38,7 +43,16 @@ pub struct Upstream {
     settings: UpstreamSettings,
     rewriter: Rewriter,
     pool: Pool,
-    idle_between_bytes: Duration,
+    patience: Patience,
+}
+
+/// How long bodies may stand still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// A request's, between two pieces.
+    pub upload: Duration,
+    /// An answer's: an event stream may be silent for long.
+    pub stream: Duration,
 }
 
 /// Why there is no answer of the upstream.
@@ -64,17 +78,13 @@ pub enum ForwardError {
 impl Upstream {
     /// An upstream with no connection yet.
     #[must_use]
-    pub fn new(
-        settings: UpstreamSettings,
-        rewriter: Rewriter,
-        idle_between_bytes: Duration,
-    ) -> Self {
+    pub fn new(settings: UpstreamSettings, rewriter: Rewriter, patience: Patience) -> Self {
         let pool = Pool::new(settings.address.clone(), settings.connect_timeout);
         Self {
             settings,
             rewriter,
             pool,
-            idle_between_bytes,
+            patience,
         }
     }
 
@@ -104,15 +114,17 @@ impl Upstream {
         };
         let has_body = head.headers.contains_key(CONTENT_LENGTH)
             || head.headers.contains_key(TRANSFER_ENCODING);
+        let moved = Rc::new(Cell::new(Instant::now()));
         let body = if has_body {
-            Body::stream(Watched::new(body, self.idle_between_bytes))
+            let body = Watched::new(body, self.patience.upload);
+            Body::stream(Moving::new(body, Rc::clone(&moved)))
         } else {
             Body::empty()
         };
         head.headers.remove(TRANSFER_ENCODING); // the connection frames the body anew
         head.extensions = http::Extensions::new();
         let request = Request::from_parts(head, body);
-        let (mut response, lease) = self.exchange(request).await?;
+        let (mut response, lease) = self.exchange(request, &moved).await?;
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         match (switched, browser) {
             (true, Some(browser)) => {
@@ -124,7 +136,7 @@ impl Upstream {
             (true, None) => Err(ForwardError::UnaskedSwitch),
             (false, _) => {
                 self.rewriter.inbound(response.headers_mut());
-                let idle = self.idle_between_bytes;
+                let idle = self.patience.stream;
                 Ok(response.map(|body| Body::stream(Watched::new(body, idle)).guarded(lease)))
             }
         }
@@ -135,6 +147,7 @@ impl Upstream {
     async fn exchange(
         &self,
         request: Request<Body>,
+        moved: &Cell<Instant>,
     ) -> Result<(Response<Incoming>, pool::Lease), ForwardError> {
         let limit = self.settings.first_byte_timeout;
         let mut request = request;
@@ -148,8 +161,13 @@ impl Upstream {
             let Some(sender) = lease.sender() else {
                 continue;
             };
-            let answer = tokio::time::timeout(limit, sender.try_send_request(request)).await;
-            match answer.map_err(|_| ForwardError::TimedOut(limit))? {
+            moved.set(Instant::now());
+            // Counted from the last piece of the request: an upload may take as long as it moves.
+            let answer = tokio::select! {
+                answer = sender.try_send_request(request) => answer,
+                () = stand_still(moved, limit) => return Err(ForwardError::TimedOut(limit)),
+            };
+            match answer {
                 Ok(response) => return Ok((response, lease)),
                 Err(mut error) => match error.take_message() {
                     Some(unsent) if reused => {

@@ -58,14 +58,14 @@ impl Pool {
     /// A connection that was used before and is ready, or a new one.
     pub(super) async fn take(&self) -> Result<Lease, ForwardError> {
         loop {
-            let Some((mut sender, since)) = self.idle.borrow_mut().pop() else {
+            let Some((sender, since)) = self.idle.borrow_mut().pop() else {
                 break;
             };
             if since.elapsed() > IDLE_AGE {
                 self.idle.borrow_mut().clear(); // all below it are older
                 break;
             }
-            if !sender.is_closed() && sender.ready().await.is_ok() {
+            if is_ready_soon(&sender).await {
                 return Ok(self.lease(sender, Origin::Reused));
             }
         }
@@ -100,6 +100,22 @@ impl Pool {
             home: Rc::clone(&self.idle),
         }
     }
+}
+
+/// Whether the connection is free: at once, or after the few turns that its own task may need to
+/// notice that an answer has ended. Never longer: an app may answer before it has read the whole
+/// request, and then the connection is still busy with a body that somebody else sends slowly.
+async fn is_ready_soon(sender: &SendRequest<Body>) -> bool {
+    for _ in 0..3 {
+        if sender.is_ready() {
+            return true;
+        }
+        if sender.is_closed() {
+            return false;
+        }
+        tokio::task::yield_now().await;
+    }
+    sender.is_ready()
 }
 
 impl Lease {
