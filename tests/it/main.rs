@@ -11,6 +11,8 @@ mod demo_provider; // the embedded provider keeps the rules of OAuth 2.0 and Ope
 #[cfg(test)]
 mod foreign_client; // a client that others wrote signs in at the embedded provider
 #[cfg(test)]
+mod guards; // whatever a request brings, the app gets what the gate says and nothing else
+#[cfg(test)]
 mod login; // a login lands where it started, and the app knows who it is
 #[cfg(test)]
 mod sample_app; // the demo's app shows, echoes and streams
