@@ -252,6 +252,22 @@ mod tests {
         }
     }
 
+    // I5: a long path is walked once; there is nothing to go back to.
+    #[test]
+    fn a_path_of_64_kib_is_walked_once() {
+        let path = format!("/{}", "a/".repeat(32 * 1024));
+        assert!(
+            !PathPattern::parse("/a/*/a/*/b")
+                .unwrap()
+                .matches(path.as_bytes())
+        );
+        assert!(
+            PathPattern::parse("/a/*/**")
+                .unwrap()
+                .matches(path.as_bytes())
+        );
+    }
+
     #[test]
     fn a_pattern_that_reads_in_two_ways_is_refused() {
         for bad in [

@@ -5,6 +5,8 @@
 //! tests, where `unwrap` is in order.
 
 #[cfg(test)]
+mod conversation; // a provider that misbehaves: nothing comes of it but a page that says so
+#[cfg(test)]
 mod demo_faults; // the provider that misbehaves does so
 #[cfg(test)]
 mod demo_provider; // the embedded provider keeps the rules of OAuth 2.0 and OpenID Connect
