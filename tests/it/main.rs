@@ -17,6 +17,8 @@ mod guards; // whatever a request brings, the app gets what the gate says and no
 #[cfg(test)]
 mod login; // a login lands where it started, and the app knows who it is
 #[cfg(test)]
+mod passage; // what is permitted passes as it is: bodies, streams, upgrades, connections
+#[cfg(test)]
 mod sample_app; // the demo's app shows, echoes and streams
 #[cfg(test)]
 mod support;

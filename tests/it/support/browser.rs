@@ -24,7 +24,6 @@ pub(crate) struct Cookie {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cookies {
     Kept,
-    Refused,
     /// Cookies whose name has no `-l-` in it: the session never comes back, the login's do.
     OnlyLogins,
 }
@@ -34,6 +33,8 @@ pub(crate) struct Browser {
     pub(crate) jar: Vec<Cookie>,
     pub(crate) cookies: Cookies,
     sites: HashMap<String, SocketAddr>,
+    /// Hosts whose cookies are refused.
+    refused: Vec<String>,
     /// Every answer that came, to be searched.
     pub(crate) seen: Vec<Answer>,
 }
@@ -51,6 +52,7 @@ impl Browser {
             jar: Vec::new(),
             cookies: Cookies::Kept,
             sites: HashMap::new(),
+            refused: Vec::new(),
             seen: Vec::new(),
         }
     }
@@ -61,6 +63,11 @@ impl Browser {
         self.sites
             .insert(url.origin().ascii_serialization(), address);
         self
+    }
+
+    /// From now on this host's cookies are refused.
+    pub(crate) fn refuse_from(&mut self, host: &str) {
+        self.refused.push(host.to_owned());
     }
 
     fn address(&self, url: &Url) -> SocketAddr {
@@ -237,10 +244,9 @@ impl Browser {
             || (cookie.secure && url.scheme() != "https");
         let refused = match self.cookies {
             Cookies::Kept => false,
-            Cookies::Refused => true,
             Cookies::OnlyLogins => !cookie.name.contains("-l-"),
         };
-        if too_long || prefix_broken || refused {
+        if too_long || prefix_broken || refused || self.refused.contains(&cookie.host) {
             return;
         }
         let same = |one: &Cookie| {
