@@ -38,11 +38,7 @@ impl Claims {
     /// have expired by then.
     #[must_use]
     pub fn claim_once(&self, act: Act, key: &str, until: UnixTime, now: UnixTime) -> Claimed {
-        let label = match act {
-            Act::Callback => "callback\0",
-        };
-        let mut id = [0; 32];
-        id.copy_from_slice(digest(&SHA256, [label, key].concat().as_bytes()).as_ref());
+        let id = name(act, key);
         let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if claims.len() >= MOST_CLAIMS {
             claims.retain(|_, until| *until > now);
@@ -56,6 +52,21 @@ impl Claims {
             }
         }
     }
+
+    /// Forgets a claim whose act turned out to be none.
+    pub fn release(&self, act: Act, key: &str) {
+        let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        claims.remove(&name(act, key));
+    }
+}
+
+fn name(act: Act, key: &str) -> [u8; 32] {
+    let label = match act {
+        Act::Callback => "callback\0",
+    };
+    let mut id = [0; 32];
+    id.copy_from_slice(digest(&SHA256, [label, key].concat().as_bytes()).as_ref());
+    id
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! What a reload swaps whole: [`Generation`]. What it must not lose: [`Live`].
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use crate::app::claim_once::Claims;
@@ -12,8 +13,10 @@ use crate::base::clock::Clock;
 use crate::base::entropy::Entropy;
 use crate::base::keyring::{Keyring, SessionKey};
 use crate::config::Config;
+use crate::gate::access::Verdict;
 use crate::gate::{Callback, Gate};
 use crate::provider::{Provider, ProviderSettings};
+use crate::session::evidence::Evidence;
 use crate::session::names::CookieNames;
 use crate::transport::http_client::HttpClient;
 
@@ -35,6 +38,9 @@ pub struct Generation {
     pub pages: Pages,
 }
 
+/// So many logins talk to a provider at a time; who comes then tries again in a moment.
+const MOST_FINISHING: usize = 256;
+
 /// What outlives a reload.
 #[derive(Debug)]
 pub struct Live {
@@ -42,6 +48,10 @@ pub struct Live {
     pub clock: Clock,
     /// Chance.
     pub entropy: Entropy,
+    /// The session key of a gate that was told to keep none, for as long as the process lives.
+    pub ephemeral_key: OnceLock<SessionKey>,
+    /// How many logins may be finished at a time.
+    pub finishing: Arc<Semaphore>,
     /// Acts that happen once.
     pub claims: Claims,
     /// The control runtime: provider calls run there, whatever becomes of the request.
@@ -69,6 +79,8 @@ impl Live {
         Self {
             clock,
             entropy: Entropy::system(),
+            ephemeral_key: OnceLock::new(),
+            finishing: Arc::new(Semaphore::new(MOST_FINISHING)),
             claims: Claims::default(),
             control,
             watched: Mutex::new(Vec::new()),
@@ -149,11 +161,12 @@ impl Generation {
                 provider: provider.id.clone(),
             })
             .collect();
-        let client_ids: Vec<&str> = config
+        let mut client_ids: Vec<&str> = config
             .providers
             .iter()
             .map(|provider| provider.client_id.as_str())
             .collect();
+        client_ids.sort_unstable(); // their order in the file is nobody's reason to sign in again
         let names = CookieNames::new(
             &config.session.cookie,
             &config.public_url,
@@ -178,6 +191,25 @@ impl Generation {
     #[must_use]
     pub fn provider(&self, id: &str) -> Option<&Arc<Provider>> {
         self.providers.iter().find(|provider| provider.id() == id)
+    }
+
+    /// The evidence, as far as this generation accepts it: a session counts only while the provider
+    /// that vouched for it is configured, is the same issuer, and admits the person. What a reload
+    /// tightened holds from the next request on.
+    #[must_use]
+    pub fn accepted(&self, evidence: Evidence) -> Evidence {
+        let Evidence::Session(session, freshness) = evidence else {
+            return evidence;
+        };
+        let vouched = self.provider(&session.provider).is_some_and(|provider| {
+            provider.issuer() == session.identity.issuer
+                && provider.admits(&session.identity) == Verdict::Met
+        });
+        if vouched {
+            Evidence::Session(session, freshness)
+        } else {
+            Evidence::Expired(session)
+        }
     }
 
     /// The absolute URL of one of our own endpoints, such as `sign_out`.

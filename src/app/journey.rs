@@ -37,6 +37,9 @@ use crate::session::evidence::Evidence;
 use crate::session::presented::Presented;
 use crate::transport::body::Body;
 
+/// An answer that took longer carries no cookie; the next one will.
+const PROMPT: Duration = Duration::from_secs(1);
+
 /// What one worker has: the generation it last saw, and its own connections to the upstreams.
 #[derive(Debug)]
 pub struct Worker {
@@ -162,6 +165,7 @@ impl Worker {
         };
         let limits = generation.config.session.limits;
         let evidence = presented.open(&generation.keyring, &generation.names, limits, now);
+        let evidence = generation.accepted(evidence);
         let teller = Teller {
             log: &self.shared.audit,
             reference,
@@ -220,6 +224,10 @@ impl Worker {
         let tunnel = TunnelEnd {
             idle: equipped.generation.config.limits.websocket_idle,
             ended: self.shared.ended.clone(),
+            at_most: told.session.as_ref().map(|session| {
+                let limits = equipped.generation.config.session.limits;
+                session.absolute_expires_in(limits, visit.now)
+            }),
         };
         let reference = visit.teller.reference;
         let Some(upstream) = equipped.upstreams.get(permit.upstream()) else {
@@ -231,7 +239,9 @@ impl Worker {
                 if told.session.is_some() {
                     make_private(response.headers_mut());
                 }
-                if upkeep == Upkeep::Reseal && !may_be_shared(response.headers()) {
+                // A late answer could bring back a session that was ended, or replaced, meanwhile.
+                let prompt = asked.elapsed() <= PROMPT;
+                if upkeep == Upkeep::Reseal && prompt && !may_be_shared(response.headers()) {
                     reseal(&mut response, visit);
                 }
                 let upstream = Some(asked.elapsed());
@@ -379,7 +389,7 @@ impl Wanted {
             return None;
         }
         let page = ReturnTo::parse(self.target.path_and_query()?.as_str())?;
-        let own = generation.gate.is_own_path(page.as_str());
+        let own = generation.gate.is_own_place(page.as_str());
         (!own).then_some(page)
     }
 }

@@ -107,7 +107,7 @@ impl App {
         };
         let probes_listener = probes_listener.map_err(named)?;
         let probes_address = probes_listener.local_addr().map_err(named)?;
-        let keys = session_keys(&config.session.keys, live.entropy)?;
+        let keys = session_keys(&config.session.keys, &live)?;
         let limits = config.limits.clone();
         let generation = Generation::build(config, &keys, &live)?;
         let (end, ended) = watch::channel(false);

@@ -28,13 +28,16 @@ type Contents = BTreeMap<PathBuf, Option<Vec<u8>>>;
 /// [`StartError`]; then the generation before goes on.
 pub fn apply(config: Config, shared: &Shared) -> Result<(), StartError> {
     let before = shared.current.load();
-    if before.config.listen != config.listen || before.config.probes != config.probes {
+    if before.config.listen != config.listen
+        || before.config.probes != config.probes
+        || before.config.limits != config.limits
+    {
         tracing::warn!(
             event = "config_reload",
-            "listen and probes take effect at the next start"
+            "listen, probes and limits take effect at the next start"
         );
     }
-    let keys = session_keys(&config.session.keys, shared.live.entropy)?;
+    let keys = session_keys(&config.session.keys, &shared.live)?;
     let generation = Generation::build(config, &keys, &shared.live)?;
     shared.current.store(Arc::new(generation));
     Ok(())

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::base::entropy::{Entropy, NoEntropy};
+use crate::app::generation::Live;
+use crate::base::entropy::NoEntropy;
 use crate::base::keyring::{SealError, SessionKey};
 use crate::config::SessionKeys;
 use crate::config::state_key::{self, StateKeyError};
@@ -57,14 +58,18 @@ pub enum StartError {
     Tls(#[from] TlsError),
 }
 
-/// The session keys that `keys` leads to. A state file that is missing is made.
+/// The session keys that `keys` leads to. A state file that is missing is made; a key that is kept
+/// nowhere is made once a process, so that a reload signs nobody out.
 ///
 /// # Errors
 /// [`StartError::StateKey`], [`StartError::Entropy`].
-pub fn session_keys(keys: &SessionKeys, entropy: Entropy) -> Result<Vec<SessionKey>, StartError> {
+pub fn session_keys(keys: &SessionKeys, live: &Live) -> Result<Vec<SessionKey>, StartError> {
     match keys {
         SessionKeys::Given(keys) => Ok(keys.clone()),
-        SessionKeys::Ephemeral => Ok(vec![SessionKey::generate(entropy)?]),
-        SessionKeys::StateFile(path) => Ok(state_key::read_or_make(path, entropy)?),
+        SessionKeys::Ephemeral => {
+            let fresh = SessionKey::generate(live.entropy)?;
+            Ok(vec![live.ephemeral_key.get_or_init(|| fresh).clone()])
+        }
+        SessionKeys::StateFile(path) => Ok(state_key::read_or_make(path, live.entropy)?),
     }
 }

@@ -53,7 +53,8 @@ pub enum Malformed {
     /// `Host` is missing, repeated or broken, or differs from the authority in the target.
     #[error("the Host field is missing, repeated or malformed")]
     Host,
-    /// CONNECT and TRACE are not for a reverse proxy (RFC 9110 sections 9.3.6 and 9.3.8).
+    /// CONNECT and TRACE are not for a reverse proxy (RFC 9110 sections 9.3.6 and 9.3.8), and a method
+    /// with small letters is none.
     #[error("this method is not served")]
     Method,
     /// A transfer coding other than a single `chunked` (RFC 9112 section 6.1).
@@ -82,7 +83,14 @@ impl Facts {
         peer: &Peer,
         trusted_proxies: &TrustedProxies,
     ) -> Result<Self, Malformed> {
-        if matches!(head.method, Method::CONNECT | Method::TRACE) {
+        // Methods are upper case (RFC 9110 section 9.1); many apps make them so, and then `post` would be
+        // a POST that no rule for POST has seen.
+        let lower = head
+            .method
+            .as_str()
+            .bytes()
+            .any(|byte| byte.is_ascii_lowercase());
+        if lower || matches!(head.method, Method::CONNECT | Method::TRACE) {
             return Err(Malformed::Method);
         }
         let host = host_of(&head)?;

@@ -25,6 +25,7 @@ use self::facts::{Asker, Facts, Upgrade};
 use self::routes::{Matched, Need, Route, Routes};
 use crate::base::origin::{Origin, PublicUrl};
 use crate::base::return_to::ReturnTo;
+use crate::base::target::Target;
 use crate::session::Session;
 use crate::session::evidence::Evidence;
 use crate::session::lifetime::Freshness;
@@ -85,6 +86,10 @@ impl Gate {
         let below = below.filter(|rest| rest.is_empty() || rest.starts_with('/'));
         let callback = self.callbacks.iter().find(|callback| callback.path == path);
         match (callback, below) {
+            // An app may read it as a path of ours and believe that it comes from here.
+            (None, None) if self.has_own_reading(facts.target()) => {
+                Matched::Refused(Denial::NoRoute)
+            }
             (None, None) => self.routes.find(facts),
             _ if !self.routes.knows_host(facts.host()) => Matched::Refused(Denial::UnknownHost),
             (Some(callback), _) => Endpoint::callback(&callback.provider, facts.method()),
@@ -218,14 +223,22 @@ impl Identified {
 }
 
 impl Gate {
-    /// Whether a person who returns to `path` would land on an endpoint of ours: no page to go to.
+    /// Whether a person who returns to `place`, a path and query, would land on an endpoint of ours
+    /// under some reading: no page to go to.
     #[must_use]
-    pub fn is_own_path(&self, path: &str) -> bool {
-        path.starts_with(self.prefix.as_str())
-            || self
-                .callbacks
-                .iter()
-                .any(|callback| path.starts_with(callback.path.as_str()))
+    pub fn is_own_place(&self, place: &str) -> bool {
+        Target::parse(place).map_or(true, |target| self.has_own_reading(&target))
+    }
+
+    fn has_own_reading(&self, target: &Target) -> bool {
+        target.readings().any(|reading| {
+            let below = reading.strip_prefix(self.prefix.as_bytes());
+            below.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+                || self
+                    .callbacks
+                    .iter()
+                    .any(|callback| callback.path.as_bytes() == reading)
+        })
     }
 }
 

@@ -26,20 +26,22 @@ pub use self::settings::{
 use crate::base::clock::Clock;
 use crate::base::origin::{Origin, PublicUrl};
 use crate::base::secret::Secret;
+use crate::gate::access::Verdict;
 use crate::oidc::algorithm::Algorithm;
 use crate::oidc::authorization::{Attempt, AuthorizationRequest, PendingLogin};
 use crate::oidc::claim_path::ClaimPath;
+use crate::oidc::claims::Identity;
 use crate::oidc::client::{Client, Registration, TokenEndpointAuthMethod};
 use crate::oidc::endpoint::EndpointRules;
 use crate::oidc::identity_rules::{self, IdentityRules};
 use crate::oidc::logout::EndSessionRequest;
 use crate::oidc::metadata::{Oauth2Endpoints, ProviderMetadata};
-use crate::session::lifetime::SignedIn;
 use crate::transport::http_client::HttpClient;
 
 /// One provider that people sign in at.
 pub struct Provider {
     settings: ProviderSettings,
+    issuer: String,
     client: Client,
     rules: IdentityRules,
     endpoints: EndpointRules,
@@ -77,6 +79,10 @@ impl Provider {
             authorization_parameters: settings.authorization_parameters.clone(),
         })?;
         let rules = identity_rules(&settings.claims)?;
+        let issuer = match &settings.kind {
+            ProviderKind::Oidc { issuer, .. } => issuer.clone(),
+            ProviderKind::OAuth2 { .. } => format!("oauth2:{}", settings.id),
+        };
         let (endpoints, metadata) = match &settings.kind {
             ProviderKind::Oidc { issuer, .. } => {
                 (EndpointRules::HttpsOrLoopback.for_issuer(issuer), None)
@@ -88,7 +94,7 @@ impl Provider {
             } => {
                 let rules = EndpointRules::HttpsOrLoopback.for_issuer(authorization_endpoint);
                 let written = Oauth2Endpoints {
-                    issuer: format!("oauth2:{}", settings.id),
+                    issuer: issuer.clone(),
                     authorization_endpoint: authorization_endpoint.clone(),
                     token_endpoint: token_endpoint.clone(),
                     userinfo_endpoint: userinfo_endpoint.clone(),
@@ -107,6 +113,7 @@ impl Provider {
             metadata: ArcSwapOption::new(metadata),
             nudge: Notify::new(),
             settings,
+            issuer,
             client,
             rules,
             endpoints,
@@ -119,6 +126,21 @@ impl Provider {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.settings.id
+    }
+
+    /// The issuer of its identities.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Whether `identity`, which it vouches for, may sign in here at all. Pure.
+    #[must_use]
+    pub fn admits(&self, identity: &Identity) -> Verdict {
+        match &self.settings.admit {
+            Admit::Everyone => Verdict::Met,
+            Admit::When(condition) => condition.judge(self.id(), identity),
+        }
     }
 
     /// Its settings.
@@ -240,14 +262,4 @@ fn identity_rules(paths: &ClaimPaths) -> Result<IdentityRules, ProviderFault> {
         preferred_username: path(&paths.preferred_username, standard.preferred_username)?,
         name: path(&paths.name, standard.name)?,
     })
-}
-
-/// Whether whoever signed in may sign in here at all. Pure; called after the ID token was verified
-/// and before there is a session.
-#[must_use]
-pub fn admits(provider: &Provider, who: &SignedIn) -> crate::gate::access::Verdict {
-    match &provider.settings.admit {
-        Admit::Everyone => crate::gate::access::Verdict::Met,
-        Admit::When(condition) => condition.judge(provider.id(), &who.identity),
-    }
 }

@@ -107,24 +107,38 @@ fn set_host(headers: &mut HeaderMap, settings: &UpstreamSettings) {
     }
 }
 
-/// An answer to somebody who is signed in, without a word on caching, is theirs alone: otherwise a
-/// shared cache in front may show it to the next person (RFC 9111 section 3).
+/// An answer to somebody who is signed in is theirs alone, unless it says otherwise: a shared cache
+/// in front may keep what says nothing, and even what only says how long (RFC 9111 section 3).
 pub fn make_private(headers: &mut HeaderMap) {
-    if !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+    if !says(headers, &["public", "s-maxage", "private", "no-store"]) {
+        headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
     }
 }
 
 /// Whether an answer may be kept by a shared cache, so that no cookie may ride on it.
 #[must_use]
 pub fn may_be_shared(headers: &HeaderMap) -> bool {
-    headers.get_all(CACHE_CONTROL).iter().any(|line| {
-        let line = line.as_bytes().to_ascii_lowercase();
-        let says = |word: &[u8]| line.windows(word.len()).any(|window| window == word);
-        (says(b"public") || says(b"s-maxage") || says(b"max-age"))
-            && !says(b"private")
-            && !says(b"no-store")
-    })
+    let targeted = [
+        "cdn-cache-control",
+        "surrogate-control",
+        "cloudflare-cdn-cache-control",
+    ];
+    !says(headers, &["private", "no-store"])
+        || targeted.iter().any(|name| headers.contains_key(*name))
+}
+
+/// Whether `Cache-Control` has one of these directives (RFC 9111 section 5.2).
+fn says(headers: &HeaderMap, directives: &[&str]) -> bool {
+    headers
+        .get_all(CACHE_CONTROL)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .any(|line| {
+            line.split(',').any(|directive| {
+                let name = directive.split('=').next().unwrap_or_default().trim();
+                directives.iter().any(|one| one.eq_ignore_ascii_case(name))
+            })
+        })
 }
 
 /// The header fields of `names` as constants, for rooms beside this one.

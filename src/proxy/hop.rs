@@ -35,7 +35,10 @@ pub(super) fn strip_response(headers: &mut HeaderMap) {
     strip_named(headers);
     strip_always(headers);
     headers.remove(PROXY_AUTHENTICATE);
-    headers.remove(TRANSFER_ENCODING); // the connection frames the body anew
+    if headers.remove(TRANSFER_ENCODING).is_some() {
+        // It overrides a length (RFC 9112 section 6.3); the connection frames the body anew.
+        headers.remove(CONTENT_LENGTH);
+    }
     headers.remove(UPGRADE);
 }
 

@@ -18,30 +18,45 @@ const LARGEST_VALUE: usize = 8 * 1024;
 const FAMILIES: &[&str] = &[
     "cf-access-",
     "cf-connecting-ip",
+    "client-cert",
     "forwarded",
+    "http-remote-user",
+    "iv-groups",
+    "iv-user",
+    "oidc-",
     "proxy",
     "remote-email",
     "remote-group",
     "remote-name",
     "remote-user",
+    "sm-user",
     "ssl-client-",
+    "tailscale-user",
     "true-client-ip",
     "x-amzn-oidc-",
     "x-auth-request-",
+    "x-auth-user",
     "x-authenticated-",
     "x-authentik-",
+    "x-client-cert",
     "x-client-ip",
     "x-cluster-client-ip",
+    "x-consumer-",
+    "x-credential-",
     "x-forwarded",
     "x-goog-authenticated-",
     "x-goog-iap-",
+    "x-jwt-assertion",
+    "x-ms-client-principal",
     "x-original-",
     "x-pomerium-",
     "x-real-ip",
     "x-remote-",
     "x-rewrite-url",
     "x-sidegate-",
+    "x-spiffe-",
     "x-ssl-client-",
+    "x-userinfo",
     "x-vouch-",
     "x-webauth-",
 ];
@@ -62,8 +77,10 @@ pub(super) struct Stripper {
 
 impl Stripper {
     pub(super) fn new<'a>(configured: impl Iterator<Item = &'a HeaderName>) -> Self {
+        // What a family covers is removed anyway, and need not be looked for.
         let mut folded: Vec<String> = configured
             .map(|name| Folded::of(name.as_str()).as_str().to_owned())
+            .filter(|name| !FAMILIES.iter().any(|family| name.starts_with(family)))
             .collect();
         folded.sort_unstable();
         folded.dedup();
@@ -105,7 +122,7 @@ fn is_override(name: &HeaderName, overrides: MethodOverride) -> bool {
 
 /// A first look, without folding: no family begins with other letters.
 fn may_be_family(name: &str) -> bool {
-    name.starts_with(|first: char| !first.is_ascii_alphabetic() || "cfprstx".contains(first))
+    name.starts_with(|first: char| !first.is_ascii_alphabetic() || "cfhioprstx".contains(first))
 }
 
 /// A folded name. What is longer than the buffer is cut: families are told by their beginning, and

@@ -34,7 +34,7 @@ pub use self::settings::{
 pub use self::upgrade::TunnelEnd;
 use crate::gate::decision::Permit;
 use crate::gate::facts::Upgrade;
-use crate::transport::body::{Body, Watched};
+use crate::transport::body::{Body, InUse, Watched};
 use crate::transport::dial::DialError;
 
 /// One upstream, as one worker has it: its connections are this worker's alone.
@@ -122,6 +122,7 @@ impl Upstream {
             Body::empty()
         };
         head.headers.remove(TRANSFER_ENCODING); // the connection frames the body anew
+        let in_use = head.extensions.remove::<InUse>();
         head.extensions = http::Extensions::new();
         let request = Request::from_parts(head, body);
         let (mut response, lease) = self.exchange(request, &moved).await?;
@@ -129,7 +130,7 @@ impl Upstream {
         match (switched, browser) {
             (true, Some(browser)) => {
                 let app = hyper::upgrade::on(&mut response);
-                upgrade::splice(browser, app, tunnel);
+                upgrade::splice(browser, app, tunnel, in_use);
                 self.rewriter.inbound_switch(response.headers_mut());
                 Ok(response.map(|_| Body::empty()))
             }

@@ -9,6 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::moving::{Moving, stand_still};
+use crate::transport::body::InUse;
 
 use tokio::sync::watch;
 
@@ -17,13 +18,21 @@ use tokio::sync::watch;
 pub struct TunnelEnd {
     /// How long it may stand still.
     pub idle: Duration,
+    /// How long it may last at most: a tunnel ends with the session that opened it.
+    pub at_most: Option<Duration>,
     /// When the process stops.
     pub ended: watch::Receiver<bool>,
 }
 
 /// Splices `browser` and `app` in a task of its own.
-pub(super) fn splice(browser: OnUpgrade, app: OnUpgrade, mut end: TunnelEnd) {
+pub(super) fn splice(
+    browser: OnUpgrade,
+    app: OnUpgrade,
+    mut end: TunnelEnd,
+    in_use: Option<InUse>,
+) {
     tokio::task::spawn_local(async move {
+        let _in_use = in_use; // a tunnel is a connection, as long as it lasts
         let (Ok(browser), Ok(app)) = (browser.await, app.await) else {
             return;
         };
@@ -35,8 +44,17 @@ pub(super) fn splice(browser: OnUpgrade, app: OnUpgrade, mut end: TunnelEnd) {
             _ = tokio::io::copy_bidirectional(&mut browser, &mut app) => {}
             () = stand_still(&moved, end.idle) => {}
             () = gone(&mut end.ended) => {}
+            () = outlived(end.at_most) => {}
         }
     });
+}
+
+/// Resolves after this long, if there is such a time.
+async fn outlived(at_most: Option<Duration>) {
+    match at_most {
+        Some(span) => tokio::time::sleep(span).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Resolves when the process stops, or when nobody is left to say so.

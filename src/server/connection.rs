@@ -20,7 +20,7 @@ use super::drain::{Drained, Stage};
 use super::watch::{Seconds, Watch, WatchedStream};
 use super::{Limits, Service};
 use crate::base::peer::Peer;
-use crate::transport::body::Body;
+use crate::transport::body::{Body, InUse};
 
 /// What the connections of a worker have in common.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) struct Shared<S> {
 
 /// Serves one connection to its end.
 pub(super) async fn serve<S: Service>(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    (stream, in_use): (impl AsyncRead + AsyncWrite + Unpin + Send + 'static, InUse),
     peer: Peer,
     watch: Arc<Watch>,
     shared: Rc<Shared<S>>,
@@ -44,8 +44,9 @@ pub(super) async fn serve<S: Service>(
         .half_close(false)
         .max_headers(shared.limits.header_fields)
         .max_buf_size(shared.limits.header_block.max(8192));
-    let service = service_fn(|request| {
+    let service = service_fn(|mut request: Request<Incoming>| {
         let (shared, watch) = (Rc::clone(&shared), Arc::clone(&watch));
+        request.extensions_mut().insert(in_use.clone());
         async move { Ok::<_, Infallible>(answer(&shared, &watch, request, peer).await) }
     });
     let connection = builder

@@ -45,7 +45,7 @@ pub enum ListenAddress {
 }
 
 /// What a connection may cost.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Longest request target, in bytes.
     pub target: usize,

@@ -19,6 +19,7 @@ use super::listener::{Listener, Socketed};
 use super::watch::{Seconds, Watch};
 use super::{Limits, Service};
 use crate::base::peer::Peer;
+use crate::transport::body::InUse;
 
 /// How long the acceptor waits when the system has no descriptors left.
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -152,8 +153,7 @@ async fn work<S: Service>(
                 watches.borrow_mut().push(Rc::downgrade(&cell));
                 let (shared, drained) = (Rc::clone(&shared), drained.clone());
                 connections.spawn_local(async move {
-                    serve(socket, peer, &cell, shared, drained).await;
-                    drop(counted);
+                    serve((socket, InUse::new(counted)), peer, &cell, shared, drained).await;
                 });
             }
             Some(_) = connections.join_next() => {}
@@ -171,7 +171,7 @@ async fn work<S: Service>(
 struct WatchCell(Arc<Watch>);
 
 async fn serve<S: Service>(
-    socket: Socketed,
+    (socket, in_use): (Socketed, InUse),
     peer: Peer,
     cell: &WatchCell,
     shared: Rc<Shared<S>>,
@@ -181,12 +181,12 @@ async fn serve<S: Service>(
     match socket {
         Socketed::Tcp(socket) => {
             if let Ok(stream) = TcpStream::from_std(socket) {
-                connection::serve(stream, peer, watch, shared, drained).await;
+                connection::serve((stream, in_use), peer, watch, shared, drained).await;
             }
         }
         Socketed::Unix(socket) => {
             if let Ok(stream) = UnixStream::from_std(socket) {
-                connection::serve(stream, peer, watch, shared, drained).await;
+                connection::serve((stream, in_use), peer, watch, shared, drained).await;
             }
         }
     }

@@ -1,7 +1,9 @@
 //! The bodies that floors above hand to each other, and the guards that travel with them.
 
+use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -28,6 +30,24 @@ pub struct Body {
     kind: Kind,
     /// Dropped with the body: whoever must know that it has ended.
     guards: Vec<Box<dyn Guard>>,
+}
+
+/// Kept by whoever keeps a connection in use after its protocol was switched: as long as a clone of
+/// it lives, the connection counts.
+#[derive(Clone)]
+pub struct InUse(Arc<dyn Any + Send + Sync>);
+
+impl InUse {
+    /// In use for as long as clones of this live; then `count` is dropped.
+    pub fn new(count: impl Any + Send + Sync) -> Self {
+        Self(Arc::new(count))
+    }
+}
+
+impl fmt::Debug for InUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InUse({})", Arc::strong_count(&self.0))
+    }
 }
 
 /// Something that happens when a body has ended, one way or the other: dropping it is the act.

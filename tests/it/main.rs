@@ -19,6 +19,8 @@ mod login; // a login lands where it started, and the app knows who it is
 #[cfg(test)]
 mod passage; // what is permitted passes as it is: bodies, streams, upgrades, connections
 #[cfg(test)]
+mod regressions; // what an attack once found, held shut
+#[cfg(test)]
 mod sample_app; // the demo's app shows, echoes and streams
 #[cfg(test)]
 mod support;

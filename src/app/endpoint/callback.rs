@@ -14,7 +14,7 @@ use crate::gate::access::Verdict;
 use crate::gate::facts::{Asker, Facts};
 use crate::oidc::authorization::{LoginParameters, PendingLogin};
 use crate::oidc::callback::AuthorizationResponse;
-use crate::provider::{Provider, admits};
+use crate::provider::Provider;
 use crate::session::Session;
 use crate::session::cookie::{SessionCookie, WriteError};
 use crate::session::lifetime::SignedIn;
@@ -100,22 +100,32 @@ async fn redeem(
         Claimed::Again => return Ok(to_page(&page)),
         Claimed::Full => return Err(Fault::Overloaded),
     }
+    let Ok(place) = Arc::clone(&visit.live.finishing).try_acquire_owned() else {
+        visit.live.claims.release(Act::Callback, state);
+        return Err(Fault::Overloaded);
+    };
     // Detached: a browser that goes away in the middle must not leave half a login behind.
     let at = Arc::clone(provider);
-    let exchange = visit
-        .live
-        .control
-        .spawn(async move { at.complete_login(grant).await });
+    let exchange = visit.live.control.spawn(async move {
+        let outcome = at.complete_login(grant).await;
+        drop(place);
+        outcome
+    });
     let who = match exchange.await {
         Ok(Ok(who)) => who,
         Ok(Err(error)) => {
             let reference = visit.teller.reference.get_or_draw(visit.live.entropy);
             tracing::warn!(%reference, provider = provider.id(), reason = %error, "login not completed");
-            return Err(error.into());
+            let fault = Fault::from(error);
+            if matches!(fault, Fault::CodeExchangeFailed(_)) {
+                // The code is dead by the provider's own word: nothing is left to be done twice.
+                visit.live.claims.release(Act::Callback, state);
+            }
+            return Err(fault);
         }
         Err(_) => return Err(Fault::Internal),
     };
-    if let Verdict::NotMet(missing) = admits(provider, &who) {
+    if let Verdict::NotMet(missing) = provider.admits(&who.identity) {
         return Err(Fault::NotAdmittedHere(Box::new(who.identity), missing));
     }
     admit(who, state, &page, visit)

@@ -83,7 +83,7 @@ impl Visit<'_> {
     #[must_use]
     pub fn page(&self, wanted: Option<ReturnTo>) -> ReturnTo {
         wanted
-            .filter(|page| !self.generation.gate.is_own_path(page.as_str()))
+            .filter(|page| !self.generation.gate.is_own_place(page.as_str()))
             .unwrap_or_else(|| self.home())
     }
 

@@ -1,5 +1,7 @@
 //! Ends the session here and then at the provider, or asks whether to.
 
+use std::sync::Arc;
+
 use http::Method;
 
 use crate::app::audit::AuditEvent;
@@ -11,6 +13,7 @@ use crate::app::respond::Fault;
 use crate::base::origin::Origin;
 use crate::base::return_to::ReturnTo;
 use crate::gate::facts::Facts;
+use crate::session::Session;
 use crate::session::cookie::SessionCookie;
 use crate::session::evidence::Evidence;
 use crate::session::state::LogoutState;
@@ -28,19 +31,25 @@ pub fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
         let back = query.one("state").is_some_and(|state| {
             LogoutState::open(state, &generation.keyring, &generation.names, visit.now).is_ok()
         });
+        // Without a cookie nobody can tell whose request it is: a form of another site comes without
+        // it too, and must not end by our answer the session that it did not show.
+        if !back && *facts.method() == Method::POST && !asked_for(facts, visit) {
+            return confirm(None, visit);
+        }
         let at_provider = if back {
             AtProvider::Ended
         } else {
             AtProvider::MayLive
         };
-        return signed_out(at_provider, None, page, visit);
+        let reply = signed_out(at_provider, None, page);
+        return if back || asked_for(facts, visit) {
+            cleared(reply, visit)
+        } else {
+            reply
+        };
     };
     if !asked_for(facts, visit) {
-        let provider = generation.provider(&session.provider);
-        return Reply::new(Answer::Page(Page::ConfirmSignOut(ConfirmSignOut {
-            session: Some(std::sync::Arc::clone(session)),
-            end_session: provider.and_then(|provider| provider.end_session_origin()),
-        })));
+        return confirm(Some(session), visit);
     }
     visit.teller.tell(&AuditEvent::Logout(session));
     let state = LogoutState {
@@ -57,23 +66,30 @@ pub fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
             .with_cookies(SessionCookie::clear_all(&generation.names, visit.presented)),
         None => {
             let provider = Some(session.provider.clone());
-            signed_out(AtProvider::MayLive, provider, page, visit)
+            cleared(signed_out(AtProvider::MayLive, provider, page), visit)
         }
     }
 }
 
-fn signed_out(
-    at_provider: AtProvider,
-    provider: Option<String>,
-    return_to: ReturnTo,
-    visit: &Visit<'_>,
-) -> Reply {
-    let page = Page::SignedOut(SignedOut {
+/// Asks; nothing has ended yet.
+fn confirm(session: Option<&Arc<Session>>, visit: &Visit<'_>) -> Reply {
+    let provider = session.and_then(|session| visit.generation.provider(&session.provider));
+    Reply::new(Answer::Page(Page::ConfirmSignOut(ConfirmSignOut {
+        session: session.cloned(),
+        end_session: provider.and_then(|provider| provider.end_session_origin()),
+    })))
+}
+
+fn signed_out(at_provider: AtProvider, provider: Option<String>, return_to: ReturnTo) -> Reply {
+    Reply::new(Answer::Page(Page::SignedOut(SignedOut {
         at_provider,
         provider,
         return_to,
-    });
-    Reply::new(Answer::Page(page)).with_cookies(SessionCookie::clear_all(
+    })))
+}
+
+fn cleared(reply: Reply, visit: &Visit<'_>) -> Reply {
+    reply.with_cookies(SessionCookie::clear_all(
         &visit.generation.names,
         visit.presented,
     ))

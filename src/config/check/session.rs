@@ -132,6 +132,15 @@ fn cookie(
     findings: &mut Findings<'_>,
 ) -> Option<CookieSettings> {
     let here = Path::root("session").key("cookie");
+    if written.same_site == Some(SameSiteWritten::Strict) {
+        // A browser does not send such a cookie on the way back from the provider: every login would
+        // seem to bring no session.
+        findings.fault(
+            &here.key("same_site"),
+            "not yet: a `strict` cookie does not come back after a login",
+            "write `lax`, which browsers send on links to this site and on nothing else of others",
+        );
+    }
     let settings = CookieSettings {
         name: written.name.unwrap_or_else(|| COOKIE.to_owned()),
         same_site: match written.same_site {

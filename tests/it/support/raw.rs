@@ -86,7 +86,7 @@ impl Wire {
     }
 
     pub(crate) fn finish_sending(&mut self) {
-        let _ = self.stream.shutdown(Shutdown::Write);
+        drop(self.stream.shutdown(Shutdown::Write));
     }
 
     /// The next bytes; empty at the end.
