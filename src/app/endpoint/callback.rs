@@ -173,7 +173,14 @@ fn lost(
     if visit.session().is_some() {
         return to_page(&page);
     }
+    let cookies = login_cookies(visit);
+    let mut in_flight = cookies.in_flight::<PendingLogin>(visit.presented);
     let attempt = match &opened {
+        // A state that is not ours counts no attempts. That a login was begun anew is known from
+        // its cookie: a provider that garbles each state would else send the browser in circles.
+        None if in_flight.any(|login| login.attempt() > 0) => {
+            return Reply::refuse(Fault::StateMissing);
+        }
         None => 1,
         Some(state) => match state.next_attempt(String::new(), visit.now) {
             Some(next) => next.attempt,

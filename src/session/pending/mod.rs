@@ -134,6 +134,19 @@ impl<'a> LoginCookies<'a> {
         best
     }
 
+    /// The logins that this browser has in flight, whatever their `state`.
+    pub fn in_flight<T: DeserializeOwned>(&self, presented: &Presented) -> impl Iterator<Item = T> {
+        presented
+            .logins()
+            .flat_map(move |tag| presented.login(tag).map(move |value| (tag, value)))
+            .filter_map(
+                move |(tag, value)| match self.judge(self.open(tag, value)?) {
+                    Recalled::Pending(login) => Some(login),
+                    _ => None,
+                },
+            )
+    }
+
     /// The marker that takes the place of the login with this `state` once it has finished.
     ///
     /// # Errors
