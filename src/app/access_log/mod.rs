@@ -77,9 +77,16 @@ impl AccessLog {
         }
     }
 
+    /// Whether a line about a request that ended with `fault` would be written at all: what is only
+    /// for the line need not be made up otherwise.
+    #[must_use]
+    pub fn wants(&self, fault: Option<&Fault>) -> bool {
+        level(fault) <= self.least
+    }
+
     /// Writes the line about one request.
     pub fn write(&mut self, record: &AccessRecord<'_>) {
-        let level = level(record);
+        let level = level(record.fault);
         if level > self.least {
             return;
         }
@@ -133,8 +140,8 @@ impl AccessLog {
 }
 
 /// The level follows from whose fault it is; an answer of the app's own is its own business.
-fn level(record: &AccessRecord<'_>) -> Level {
-    match record.fault.map(Fault::blame) {
+fn level(fault: Option<&Fault>) -> Level {
+    match fault.map(Fault::blame) {
         None | Some(Blame::UserAgent) => Level::Info,
         Some(Blame::Provider | Blame::Upstream) => Level::Warn,
         Some(Blame::Ours) => Level::Error,
