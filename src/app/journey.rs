@@ -187,10 +187,11 @@ impl Worker {
                     .forward(equipped, (permit, upkeep, body), &visit, (form, &wanted))
                     .await;
             }
-            Decision::Login(page) => (
-                login::begin(&page, LoginParameters::default(), &visit),
-                "login",
-            ),
+            Decision::Login(page) => {
+                visit.first_answers().await;
+                let reply = login::begin(&page, LoginParameters::default(), &visit);
+                (reply, "login")
+            }
             Decision::Serve(endpoint, facts) => {
                 let name = endpoint.name();
                 (endpoint::serve(endpoint, facts, &visit).await, name)
@@ -310,6 +311,10 @@ impl Worker {
 
     fn log(&self, equipped: &Equipped, seen: &Seen, outcome: &Outcome, reference: &LazyReference) {
         let told = &outcome.told;
+        let mut access_log = self.access_log.borrow_mut();
+        if !access_log.wants(told.fault.as_ref()) {
+            return;
+        }
         let session = told
             .session
             .as_ref()
@@ -318,7 +323,7 @@ impl Worker {
             .route
             .and_then(|index| equipped.generation.gate.named_route(index));
         let length = outcome.response.headers().get(http::header::CONTENT_LENGTH);
-        self.access_log.borrow_mut().write(&AccessRecord {
+        access_log.write(&AccessRecord {
             at: Timestamp::now(),
             reference: reference.drawn(),
             client_address: told.client_address.as_ref(),

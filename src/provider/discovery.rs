@@ -114,6 +114,7 @@ impl Provider {
             let outcome = self.learn(issuer).await;
             self.health
                 .note(self.id(), outcome.as_ref().map(|&()| ()), self.clock.now());
+            self.answered.notify_waiters();
             let wait = match outcome {
                 Ok(()) => {
                     pause = FIRST_PAUSE;
@@ -132,6 +133,15 @@ impl Provider {
                 () = tokio::time::sleep(rest) => {}
                 () = self.nudge.notified() => {}
             }
+        }
+    }
+
+    /// Waits while the provider was asked for the first time and has neither answered nor failed: a
+    /// login in the first moments after a start is no outage.
+    pub async fn first_answer(&self) {
+        let answered = self.answered.notified(); // before the look, so that nothing falls between
+        if self.metadata.load().is_none() && self.health.standing() == Standing::Unasked {
+            answered.await;
         }
     }
 

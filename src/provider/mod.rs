@@ -51,6 +51,8 @@ pub struct Provider {
     keys: Keys,
     health: Health,
     nudge: Notify,
+    /// Wakes those who wait for the first answer.
+    answered: Notify,
 }
 
 impl Provider {
@@ -112,6 +114,7 @@ impl Provider {
             health: Health::new(metadata.is_some(), clock.now()),
             metadata: ArcSwapOption::new(metadata),
             nudge: Notify::new(),
+            answered: Notify::new(),
             settings,
             issuer,
             client,

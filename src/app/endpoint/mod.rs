@@ -8,6 +8,7 @@ pub mod sign_out;
 pub mod userinfo;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::app::audit::{AuditEvent, AuditLog, Occasion};
 use crate::app::generation::{Generation, Live};
@@ -23,6 +24,9 @@ use crate::gate::facts::Facts;
 use crate::session::Session;
 use crate::session::evidence::Evidence;
 use crate::session::presented::Presented;
+
+/// How long a login waits for a provider that has just been asked for the first time.
+const FIRST_ANSWER: Duration = Duration::from_secs(2);
 
 /// What an endpoint has to go by.
 #[derive(Debug)]
@@ -79,6 +83,17 @@ impl Visit<'_> {
         ReturnTo::home(&self.generation.config.public_url)
     }
 
+    /// Waits, for two seconds at most, for providers that were not heard of since the start. Without
+    /// an answer in time, a login says what it says while the provider is down.
+    pub async fn first_answers(&self) {
+        let all = async {
+            for provider in &self.generation.providers {
+                provider.first_answer().await;
+            }
+        };
+        let _ = tokio::time::timeout(FIRST_ANSWER, all).await;
+    }
+
     /// `wanted`, if it is a page of the app: going back to an endpoint of ours leads nowhere.
     #[must_use]
     pub fn page(&self, wanted: Option<ReturnTo>) -> ReturnTo {
@@ -98,7 +113,10 @@ impl Visit<'_> {
 /// Serves one of our own endpoints.
 pub async fn serve(endpoint: Endpoint, facts: Facts, visit: &Visit<'_>) -> Reply {
     match endpoint {
-        Endpoint::Start => login::start(&facts, visit),
+        Endpoint::Start => {
+            visit.first_answers().await;
+            login::start(&facts, visit)
+        }
         Endpoint::Callback(provider) => callback::finish(&provider, &facts, visit).await,
         Endpoint::SignIn => sign_in::show(&facts, visit),
         Endpoint::SignOut => sign_out::end(&facts, visit),
