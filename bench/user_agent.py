@@ -22,7 +22,7 @@ class Form(HTMLParser):
 
     def __init__(self, page):
         super().__init__()
-        self.action, self.fields, self.is_open = None, {}, False
+        self.action, self.fields, self.is_open, self.is_pressed = None, {}, False, False
         self.feed(page)
 
     def handle_starttag(self, tag, attrs):
@@ -31,8 +31,11 @@ class Form(HTMLParser):
             self.action, self.is_open = attrs.get("action") or "", True
         elif tag == "input" and self.is_open and attrs.get("name"):
             self.fields[attrs["name"]] = attrs.get("value") or ""
-        elif tag == "button" and self.is_open and attrs.get("name"):
-            self.fields.setdefault(attrs["name"], attrs.get("value") or "")
+        elif tag == "button" and self.is_open and not self.is_pressed:
+            # Enter presses the first button, named or not; another one may say no.
+            self.is_pressed = True
+            if attrs.get("name"):
+                self.fields[attrs["name"]] = attrs.get("value") or ""
 
     def handle_endtag(self, tag):
         if tag == "form":

@@ -73,7 +73,13 @@ pub fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
 
 /// Asks; nothing has ended yet.
 fn confirm(session: Option<&Arc<Session>>, visit: &Visit<'_>) -> Reply {
-    let provider = session.and_then(|session| visit.generation.provider(&session.provider));
+    let generation = visit.generation;
+    // Without a session to go by, the only provider is the one that the form will lead on to.
+    let provider = match (session, generation.providers.as_slice()) {
+        (Some(session), _) => generation.provider(&session.provider),
+        (None, [only]) => Some(only),
+        (None, _) => None,
+    };
     Reply::new(Answer::Page(Page::ConfirmSignOut(ConfirmSignOut {
         session: session.cloned(),
         end_session: provider.and_then(|provider| provider.end_session_origin()),
