@@ -22,6 +22,9 @@ use super::{Limits, Service};
 use crate::base::peer::Peer;
 use crate::transport::body::{Body, InUse};
 
+/// What a field has on the wire besides name and value: a colon, a blank, and the end of the line.
+const FIELD_OVERHEAD: usize = 4;
+
 /// What the connections of a worker have in common.
 #[derive(Debug)]
 pub(super) struct Shared<S> {
@@ -80,6 +83,17 @@ async fn answer<S: Service>(
         .map_or(0, |target| target.as_str().len());
     if target > shared.limits.target {
         return refuse(StatusCode::URI_TOO_LONG).map(|body| body.guarded(busy));
+    }
+    // hyper looks at the size of its buffer while a head is not whole; one that comes whole in a
+    // single read has passed that.
+    let fields: usize = request
+        .headers()
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD)
+        .sum();
+    if target + fields > shared.limits.header_block {
+        let refused = refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        return refused.map(|body| body.guarded(busy));
     }
     let mut answering = pin!(shared.service.answer(request, peer));
     // A panic ends this future and nothing else; whatever it held is dropped with it.

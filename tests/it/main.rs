@@ -5,7 +5,11 @@
 //! tests, where `unwrap` is in order.
 
 #[cfg(test)]
+mod bad_tokens; // whatever is wrong with an ID token, nobody is let in
+#[cfg(test)]
 mod conversation; // a provider that misbehaves: nothing comes of it but a page that says so
+#[cfg(test)]
+mod cookies; // nobody gains or loses a session by what stands in a Cookie field
 #[cfg(test)]
 mod demo_faults; // the provider that misbehaves does so
 #[cfg(test)]
@@ -15,6 +19,10 @@ mod foreign_client; // a client that others wrote signs in at the embedded provi
 #[cfg(test)]
 mod guards; // whatever a request brings, the app gets what the gate says and nothing else
 #[cfg(test)]
+mod identity; // who somebody is comes from issuer and subject, and rules believe only what was vouched for
+#[cfg(test)]
+mod key_rotation; // session keys change without anybody being signed out
+#[cfg(test)]
 mod login; // a login lands where it started, and the app knows who it is
 #[cfg(test)]
 mod passage; // what is permitted passes as it is: bodies, streams, upgrades, connections
@@ -22,5 +30,7 @@ mod passage; // what is permitted passes as it is: bodies, streams, upgrades, co
 mod regressions; // what an attack once found, held shut
 #[cfg(test)]
 mod sample_app; // the demo's app shows, echoes and streams
+#[cfg(test)]
+mod session_lifetime; // a session ends when it should, and not before
 #[cfg(test)]
 mod support;

@@ -215,6 +215,22 @@ impl World {
         world
     }
 
+    /// With these further lines in the provider's settings, such as `    userinfo: always`.
+    pub(crate) fn with_provider(lines: &str, more: &str) -> Self {
+        let (provider, app) = (TestProvider::start(), Upstream::start());
+        register(&provider, "dashboards", "/oauth2/callback");
+        let text = yaml(provider.issuer(), &app.url(), more);
+        let client = "    client_id: dashboards\n";
+        let text = text.replace(client, &format!("{client}{lines}\n"));
+        let world = Self {
+            gate: Instance::start(&text, provider.clock()),
+            provider,
+            app,
+        };
+        world.await_provider();
+        world
+    }
+
     /// Until the gate knows its providers: they are asked in the background.
     pub(crate) fn await_provider(&self) {
         for _ in 0..2_000_000 {
