@@ -295,7 +295,7 @@ fn a_token_whose_claims_do_not_hold_lets_nobody_in() {
         ("C18 past", claim("exp", now - 3600)),
         (
             "C18 just past the skew",
-            Changed(vec![IdTokenFault::Shifted(-361)]),
+            Changed(vec![IdTokenFault::Shifted(-362)]),
         ),
         ("C18 text", claim("exp", (now + 300).to_string())),
         ("C18 negative", claim("exp", -1)),
@@ -344,7 +344,7 @@ fn a_token_whose_claims_do_not_hold_lets_nobody_in() {
         ),
         (
             "C18 within the skew",
-            Changed(vec![IdTokenFault::Shifted(-330)]),
+            Changed(vec![IdTokenFault::Shifted(-305)]),
         ),
         (
             "C18 fraction",
