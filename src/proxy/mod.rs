@@ -19,8 +19,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
-use http::{Request, Response, StatusCode};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
@@ -143,8 +144,10 @@ impl Upstream {
         }
     }
 
-    /// Sends on a connection that is there, or on a new one. Only a request of which not a byte
-    /// was sent is tried a second time.
+    /// Sends on a connection that is there, or on a new one. A second time it is tried, on a new one,
+    /// only where an app that had answered before closed the connection meanwhile: what was not sent
+    /// at all, and a request without a body that may safely be repeated (RFC 9110 section 9.2.2) and
+    /// of which no answer has begun.
     async fn exchange(
         &self,
         request: Request<Body>,
@@ -162,6 +165,7 @@ impl Upstream {
             let Some(sender) = lease.sender() else {
                 continue;
             };
+            let spare = if reused { repeatable(&request) } else { None };
             moved.set(Instant::now());
             // Counted from the last piece of the request: an upload may take as long as it moves.
             let answer = tokio::select! {
@@ -170,20 +174,49 @@ impl Upstream {
             };
             match answer {
                 Ok(response) => return Ok((response, lease)),
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) if reused => {
-                        request = unsent;
-                        fresh = Some(self.pool.connect().await?);
+                Err(mut error) => {
+                    let unsent = error.take_message().filter(|_| reused);
+                    let error = error.into_error();
+                    let closed =
+                        error.is_incomplete_message() || error.is_closed() || is_reset(&error);
+                    match unsent.or(spare.filter(|_| closed)) {
+                        Some(again) => {
+                            request = again;
+                            fresh = Some(self.pool.connect().await?);
+                        }
+                        None => return Err(ForwardError::Broken(error)),
                     }
-                    _ => return Err(ForwardError::Broken(error.into_error())),
-                },
+                }
             }
         }
     }
 }
 
-/// Whether an answer to one person may be kept by a shared cache, as far as it says.
-#[must_use]
-pub fn says_how_to_cache(headers: &HeaderMap) -> bool {
-    headers.contains_key(http::header::CACHE_CONTROL)
+/// The same request once more, if sending it twice is as good as once.
+fn repeatable(request: &Request<Body>) -> Option<Request<Body>> {
+    let safe = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
+    if !safe || !request.body().is_end_stream() || request.headers().contains_key(UPGRADE) {
+        return None;
+    }
+    let mut again = Request::new(Body::empty());
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.headers_mut() = request.headers().clone();
+    Some(again)
+}
+
+/// Whether the connection was torn down rather than answered on.
+fn is_reset(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error);
+    cause
+        .and_then(|cause| cause.downcast_ref::<std::io::Error>())
+        .is_some_and(|cause| {
+            matches!(
+                cause.kind(),
+                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe
+            )
+        })
 }

@@ -72,7 +72,7 @@ fn a_cookie_sealed_anew_rides_on_private_answers_alone() {
     for (caching, rides) in [
         ("Cache-Control: public, max-age=60\r\n", false),
         ("Cache-Control: s-maxage=60\r\n", false),
-        ("Cache-Control: max-age=60\r\n", false),
+        ("Cache-Control: max-age=60\r\n", true), // made private on its way
         ("Cache-Control: private, max-age=60\r\n", true),
         ("Cache-Control: no-store\r\n", true),
         ("", true),
