@@ -7,6 +7,10 @@
 #[cfg(test)]
 mod bad_tokens; // whatever is wrong with an ID token, nobody is let in
 #[cfg(test)]
+mod canaries; // no secret is in any log, page or request
+#[cfg(test)]
+mod cli; // the binary itself: what it says and how it ends
+#[cfg(test)]
 mod conversation; // a provider that misbehaves: nothing comes of it but a page that says so
 #[cfg(test)]
 mod cookies; // nobody gains or loses a session by what stands in a Cookie field
@@ -24,6 +28,8 @@ mod guards; // whatever a request brings, the app gets what the gate says and no
 mod identity; // who somebody is comes from issuer and subject, and rules believe only what was vouched for
 #[cfg(test)]
 mod key_rotation; // session keys change without anybody being signed out
+#[cfg(test)]
+mod log_lines; // each line of the log is one JSON object, whatever was sent
 #[cfg(test)]
 mod login; // a login lands where it started, and the app knows who it is
 #[cfg(test)]
