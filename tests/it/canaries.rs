@@ -51,13 +51,18 @@ fn canary(what: &str, text: &str) -> Canary {
     }
 }
 
+fn hexadecimal(text: &str) -> String {
+    let bytes: Vec<_> = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    bytes.concat()
+}
+
 /// The text as it is, URL-encoded, in base64 at each of the three offsets, and in hexadecimal.
 fn encodings(text: &str) -> Vec<String> {
     let mut all = vec![
         text.to_owned(),
         url::form_urlencoded::byte_serialize(text.as_bytes()).collect(),
-        text.bytes().map(|byte| format!("{byte:02x}")).collect(),
-        text.bytes().map(|byte| format!("{byte:02X}")).collect(),
+        hexadecimal(text),
+        hexadecimal(text).to_uppercase(),
     ];
     for skip in 0..3 {
         // Only whole groups of three: what stands beside a secret changes the rest.
@@ -105,7 +110,7 @@ fn seen_of_gate(browser: &Browser) -> String {
             let own = name.eq_ignore_ascii_case("set-cookie")
                 || (name.eq_ignore_ascii_case("location") && value.contains("/authorize?"));
             if !own {
-                text.push_str(&format!("{name}: {value}\n"));
+                text.extend([name.as_str(), ": ", value, "\n"]);
             }
         }
         text.push_str(&answer.text());

@@ -20,10 +20,11 @@ fn sessions(browser: &Browser) -> Vec<Cookie> {
 
 /// A script's request with exactly these `Cookie` fields.
 fn with_cookies(world: &World, fields: &[&str]) -> Answer {
-    let cookies: String = fields
+    let cookies: Vec<_> = fields
         .iter()
         .map(|field| format!("Cookie: {field}\r\n"))
         .collect();
+    let cookies = cookies.concat();
     exchange(
         world.gate.address,
         format!(

@@ -9,7 +9,7 @@ use crate::support::instance::{Instance, PUBLIC, World, register, yaml};
 use crate::support::provider::TestProvider;
 use crate::support::upstream::Upstream;
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 fn session_cookie(browser: &Browser) -> Cookie {
     let mut own = browser.jar.iter().filter(|cookie| {
@@ -33,7 +33,7 @@ fn a_session_that_is_not_used_for_the_idle_span_is_over_whatever_the_browser_kee
     let world = World::start();
     let mut browser = world.signed_in("alice");
     let replay = browser.clone();
-    world.gate.clock.advance(HOUR * 8 - Duration::from_secs(1));
+    world.gate.clock.advance(Duration::from_secs(8 * 3600 - 1));
     assert!(is_in(&mut replay.clone()));
     world.gate.clock.advance(Duration::from_secs(1));
     world.app.forget();
@@ -60,7 +60,7 @@ fn a_session_in_use_goes_on_until_the_absolute_limit_and_not_a_second_longer() {
         assert_ne!(now, last, "a use after four hours is written down");
         last = now;
     }
-    world.gate.clock.advance(HOUR * 4 - Duration::from_secs(1));
+    world.gate.clock.advance(Duration::from_secs(4 * 3600 - 1));
     assert!(is_in(&mut browser));
     world.gate.clock.advance(Duration::from_secs(1));
     assert!(!is_in(&mut browser), "24 hours are the most");
