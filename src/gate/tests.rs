@@ -138,9 +138,8 @@ fn outcome(
     fields: &[(&str, &str)],
     evidence: &Evidence,
 ) -> &'static str {
-    let facts = match gather(method, target, fields) {
-        Ok(facts) => facts,
-        Err(_) => return "malformed",
+    let Ok(facts) = gather(method, target, fields) else {
+        return "malformed";
     };
     let gate = policy();
     let matched = gate.route(&facts);

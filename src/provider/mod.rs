@@ -2,7 +2,7 @@
 //! workers only read what it last learned.
 //!
 //! [`Provider::begin_login`] reads a snapshot and answers at once. [`Provider::complete_login`] is
-//! the one way from a code to somebody who [`SignedIn`]: token request, ID token, then, and only
+//! the one way from a code to somebody who [`SignedIn`](crate::session::lifetime::SignedIn): token request, ID token, then, and only
 //! then, the UserInfo (security requirement E7). [`Provider::watch`] keeps metadata and keys.
 
 mod discovery;

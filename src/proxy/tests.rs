@@ -210,7 +210,13 @@ fn an_answer_to_a_person_is_private_unless_the_app_says_otherwise() {
     assert_eq!(left(&silent), ["cache-control: private"]);
     let mut says = fields(&[("cache-control", "max-age=60")]);
     make_private(&mut says);
-    assert_eq!(left(&says), ["cache-control: max-age=60"]);
+    assert_eq!(
+        left(&says),
+        ["cache-control: max-age=60", "cache-control: private"]
+    );
+    let mut public = fields(&[("cache-control", "public, max-age=60")]);
+    make_private(&mut public);
+    assert_eq!(left(&public), ["cache-control: public, max-age=60"]);
     for (policy, shared) in [
         ("public", true),
         ("S-MaxAge=5", true),

@@ -143,7 +143,6 @@ fn curious_world() -> World {
 // C6: a key id that is no name of a key. C8: critical members. C9, C10: broken and foreign
 // signatures.
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table of lies")]
 fn a_token_that_the_provider_did_not_sign_lets_nobody_in() {
     use IdTokenFault::{
         BrokenSignature, ForeignKey, Hs256, Hs256WithPublicKey, SignedBy, Unsigned,
@@ -270,7 +269,6 @@ fn deep(depth: usize) -> Value {
 
 // C15 to C22: every claim that an ID token is judged by.
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table of lies")]
 fn a_token_whose_claims_do_not_hold_lets_nobody_in() {
     let world = curious_world();
     let now = world.provider.clock().now().as_seconds();

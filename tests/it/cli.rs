@@ -36,11 +36,11 @@ fn secret(folder: &Path, name: &str, text: &str, mode: u32) -> PathBuf {
 }
 
 /// A configuration in `folder` with its secrets beside it.
-fn write_config(folder: &Path, more: &str, mode: u32) {
+fn write_config(folder: &Path, lines: &str, mode: u32) {
     secret(folder, "client-secret", SECRET, mode);
     secret(folder, "session-key", KEY, mode);
     let text = format!(
-        "public_url: https://gate.test\nproviders:\n  - issuer: https://id.test\n    client_id: dashboards\n    client_secret: {{ file: {0}/client-secret }}\nsession: {{ keys: [{{ file: {0}/session-key }}] }}\nupstreams: {{ app: http://127.0.0.1:1 }}\n{more}",
+        "public_url: https://gate.test\nproviders:\n  - issuer: https://id.test\n    client_id: dashboards\n    client_secret: {{ file: {0}/client-secret }}\nsession: {{ keys: [{{ file: {0}/session-key }}] }}\nupstreams: {{ app: http://127.0.0.1:1 }}\n{lines}",
         folder.display()
     );
     std::fs::write(folder.join("sidegate.yaml"), text).unwrap();

@@ -257,7 +257,7 @@ fn a_tossed_cookie_of_the_same_name_neither_wins_nor_locks_out() {
             vec![format!("{good}; {bad}")],
             vec![bad.clone(), good.clone()],
             vec![good.clone(), bad.clone()],
-            vec![vec![bad.as_str(); 12].join("; "), good.clone()],
+            vec![[bad.as_str(); 12].join("; "), good.clone()],
         ] {
             world.app.forget();
             let fields: Vec<_> = fields.iter().map(String::as_str).collect();

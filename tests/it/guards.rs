@@ -202,7 +202,7 @@ fn the_app_cannot_touch_a_cookie_of_ours() {
     world
         .gate
         .reload(&crate::support::instance::yaml(
-            &world.provider.issuer(),
+            world.provider.issuer(),
             &hostile.url(),
             "",
         ))
@@ -379,7 +379,7 @@ fn the_callback_takes_get_alone_and_a_foreign_start_leads_home() {
         "{PUBLIC}/oauth2/start?iss=https://evil.test&target_link_uri=https://evil.test/x&login_hint=a&return_to=https://evil.test/"
     );
     let form = browser.visit(&start);
-    assert!(form.url.as_str().starts_with(&world.provider.issuer()));
+    assert!(form.url.as_str().starts_with(world.provider.issuer()));
     let page = browser.sign_in(&form, "alice");
     assert_eq!(page.url.as_str(), format!("{PUBLIC}/"));
 }
@@ -405,7 +405,7 @@ fn another_site_cannot_sign_a_person_out() {
     assert_eq!(alice.open(&format!("{PUBLIC}/page")).status, 200);
     let own = alice.submit(&out, &format!("{PUBLIC}/"), "");
     assert_eq!(own.status, 303);
-    assert!(own.location().starts_with(&world.provider.issuer()));
+    assert!(own.location().starts_with(world.provider.issuer()));
     assert!(
         alice.names("gate.test").is_empty(),
         "{:?}",
@@ -470,9 +470,10 @@ fn a_sealed_value_does_not_tell_what_repeats_in_it() {
     let length = |text: &[u8]| ring.seal(Purpose::Session, b"", text).unwrap().len();
     assert_eq!(
         length(&[b'a'; 500]),
-        length(&std::array::from_fn::<u8, 500, _>(
-            |at| (at * 37 % 251) as u8
-        ))
+        length(&std::array::from_fn::<u8, 500, _>(|at| u8::try_from(
+            at * 37 % 251
+        )
+        .unwrap()))
     );
 }
 
