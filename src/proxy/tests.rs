@@ -223,7 +223,7 @@ fn an_answer_to_a_person_is_private_unless_the_app_says_otherwise() {
         ("max-age=60", true),
         ("private, max-age=60", false),
         ("no-store", false),
-        ("no-cache", false),
+        ("no-cache", true),
     ] {
         let headers = fields(&[("cache-control", policy)]);
         assert_eq!(may_be_shared(&headers), shared, "{policy}");
