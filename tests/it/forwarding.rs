@@ -129,6 +129,43 @@ fn an_upload_that_waits_to_be_invited_is_invited() {
     assert_eq!(world.app.last().body(), b"words");
 }
 
+// L6, L7: an answer that comes before the body was read leaves no connection to reuse.
+#[test]
+fn an_early_answer_leaves_no_connection_in_the_middle_of_a_body() {
+    let (tell, told) = mpsc::channel();
+    let hasty = app(move |mut stream| {
+        let head = head_of(&mut stream);
+        let close = if head.starts_with("GET") {
+            "Connection: close\r\n"
+        } else {
+            ""
+        };
+        let answer = format!("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n{close}\r\nno");
+        tell.send(head).unwrap();
+        stream.write_all(answer.as_bytes()).unwrap();
+        if !close.is_empty() {
+            return;
+        }
+        // Whatever comes on this connection now is the first request's body.
+        let mut rest = Vec::new();
+        drop(stream.read_to_end(&mut rest));
+        assert!(!String::from_utf8_lossy(&rest).contains("HTTP/1.1"));
+    });
+    let world = before(&hasty, "");
+    let mut upload = Wire::connect(world.gate.address);
+    upload.send("POST /upload HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 1000000\r\n\r\npart");
+    assert_eq!(upload.answer_to("POST").unwrap().status, 413);
+    assert!(told.recv().unwrap().starts_with("POST /upload"));
+    for at in 0..4 {
+        let target = format!("/next/{at}");
+        assert_eq!(get(&world, "GET", &target).status, 413);
+        assert!(
+            told.recv().unwrap().starts_with(&format!("GET {target} ")),
+            "a head of its own on a connection of its own"
+        );
+    }
+}
+
 #[test]
 fn a_client_that_goes_away_ends_the_request_at_the_app() {
     let (tell, told) = mpsc::channel();
