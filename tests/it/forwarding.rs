@@ -156,11 +156,21 @@ fn an_early_answer_leaves_no_connection_in_the_middle_of_a_body() {
     upload.send("POST /upload HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 1000000\r\n\r\npart");
     assert_eq!(upload.answer_to("POST").unwrap().status, 413);
     assert!(told.recv().unwrap().starts_with("POST /upload"));
+    // The other worker gets a connection too, so that the next one comes to the upload's worker.
+    let mut other = Wire::connect(world.gate.address);
+    other.send("GET /other HTTP/1.1\r\nHost: gate.test\r\n\r\n");
+    assert_eq!(other.answer_to("GET").unwrap().status, 413);
+    assert!(told.recv().unwrap().starts_with("GET /other "));
+    let mut next = Wire::connect(world.gate.address);
     for at in 0..4 {
-        let target = format!("/next/{at}");
-        assert_eq!(get(&world, "GET", &target).status, 413);
+        next.send(format!(
+            "GET /next/{at} HTTP/1.1\r\nHost: gate.test\r\n\r\n"
+        ));
+        assert_eq!(next.answer_to("GET").unwrap().status, 413);
         assert!(
-            told.recv().unwrap().starts_with(&format!("GET {target} ")),
+            told.recv()
+                .unwrap()
+                .starts_with(&format!("GET /next/{at} ")),
             "a head of its own on a connection of its own"
         );
     }

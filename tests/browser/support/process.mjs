@@ -2,7 +2,6 @@
 
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
-import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
 // How long a program may take until it says that it is ready. A bound, never a wait.
@@ -106,16 +105,20 @@ export async function run(command, args) {
   return program.lines;
 }
 
-// Ports that nobody listened on a moment ago. The kernel chooses them; all are held until all are
+// Ports that nobody listened on a moment ago. All are held until all are
 // chosen, so that they differ. Needed only where an address must be known before its server starts.
 export async function freePorts(count) {
-  const held = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      return server;
-    }),
-  );
+  const held = [];
+  while (held.length < count) {
+    // Below the ports that the kernel gives to whoever connects: nobody else takes one meanwhile.
+    const port = 20000 + Math.floor(Math.random() * 12000);
+    const server = createServer();
+    const bound = await new Promise((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (bound) held.push(server);
+  }
   const ports = held.map((server) => server.address().port);
   await Promise.all(held.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
