@@ -153,7 +153,7 @@ fn read_until(
 }
 
 fn read_more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {
-    let mut chunk = [0; 64 * 1024];
+    let mut chunk = [0; 16 * 1024];
     let read = stream.read(&mut chunk).ok().filter(|read| *read > 0)?;
     buffer.extend_from_slice(&chunk[..read]);
     Some(())
