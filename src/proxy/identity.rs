@@ -9,6 +9,7 @@ use http::header::{HeaderName, HeaderValue};
 
 use super::{ForwardError, HeaderRule, IdentityField, Qualification};
 use crate::gate::routes::MethodOverride;
+use crate::oidc::claims::Verification;
 use crate::session::Session;
 
 /// The largest value of one identity field, in bytes.
@@ -217,9 +218,11 @@ fn value_of(session: &Session, rule: &HeaderRule) -> Option<String> {
     };
     match rule.value {
         IdentityField::Subject => Some(format!("{prefix}{}", encode(&identity.subject, ""))),
+        // Apps take an address for the person; one that anybody could have typed in says nothing.
         IdentityField::Email => identity
             .email
             .as_ref()
+            .filter(|email| email.verification == Verification::Verified)
             .map(|email| encode(&email.address, "")),
         IdentityField::PreferredUsername => identity
             .preferred_username
