@@ -19,14 +19,17 @@ use super::iso_time::Timestamp;
 use super::log_names::SessionName;
 use super::pages::Circumstances;
 use super::reference::LazyReference;
+use super::renewal::{Upkeeping, Use};
 use super::reply::{Answer, Reply};
 use super::respond::{self, Fault, Form, Redirect};
 use super::seen::Seen;
+use crate::base::clock::UnixTime;
 use crate::base::peer::Peer;
 use crate::gate::client_address::ClientAddress;
 use crate::gate::decision::{Decision, Denial, Permit, Upkeep};
 use crate::gate::facts::Facts;
-use crate::gate::routes::Need;
+use crate::gate::live_session;
+use crate::gate::routes::{Matched, Need};
 use crate::oidc::authorization::LoginParameters;
 use crate::proxy::head::{Rewriter, make_private, may_be_shared};
 use crate::proxy::{Patience, TunnelEnd, Upstream};
@@ -34,6 +37,7 @@ use crate::server::Service;
 use crate::session::Session;
 use crate::session::cookie::SessionCookie;
 use crate::session::evidence::Evidence;
+use crate::session::lifetime::Word;
 use crate::session::presented::{Opener, Presented};
 use crate::session::recent::Recent;
 use crate::transport::body::Body;
@@ -171,7 +175,7 @@ impl Worker {
         let limits = generation.config.session.limits;
         let opener = Opener::new(&generation.keyring, &generation.names);
         let evidence = presented.open(&opener.remembering(&equipped.recent), limits, now);
-        let evidence = generation.accepted(evidence);
+        let evidence = generation.accepted(self.kept_up(equipped, evidence, &matched, now).await);
         let teller = Teller {
             log: &self.shared.audit,
             reference,
@@ -192,6 +196,7 @@ impl Worker {
                     .forward(equipped, (permit, upkeep, body), &visit, seen)
                     .await;
             }
+            Decision::Reask(page) => (login::reask(&page, &visit), "login"),
             Decision::Login(page) => {
                 visit.first_answers().await;
                 let reply = login::begin(&page, LoginParameters::default(), &visit);
@@ -212,6 +217,40 @@ impl Worker {
         outcome.told.client_address = Some(client_address);
         outcome.told.session = visit.session().cloned();
         outcome
+    }
+
+    /// The evidence, with the provider's word for it as young as it can be had.
+    async fn kept_up(
+        &self,
+        equipped: &Equipped,
+        evidence: Evidence,
+        matched: &Matched,
+        now: UnixTime,
+    ) -> Evidence {
+        let (generation, renewals) = (&*equipped.generation, &self.shared.live.renewals);
+        if let Some(session) = equipped.recent.take_learned() {
+            renewals.seen(&session);
+        }
+        let limits = generation.config.session.limits;
+        let Some(session) = live_session(&evidence) else {
+            return evidence;
+        };
+        if session.word(limits, now) == Word::Good {
+            return evidence;
+        }
+        let of_use = match matched {
+            Matched::Routes(_) => Use::App,
+            Matched::Endpoint(_) | Matched::Refused(_) => Use::Endpoint,
+        };
+        let with = Upkeeping {
+            provider: generation
+                .provider(&session.provider)
+                .filter(|provider| provider.issuer() == session.identity.issuer),
+            limits,
+            audit: &self.shared.audit,
+            now,
+        };
+        renewals.keep_up(evidence.clone(), with, of_use).await
     }
 
     async fn forward(
@@ -377,7 +416,7 @@ fn refusal(denial: Denial, visit: &Visit<'_>, seen: &Seen) -> Fault {
 /// Lets the session's cookie ride on the answer, sealed anew. A cookie that cannot be written stays
 /// as it is: it is still good.
 fn reseal(response: &mut Response<Body>, visit: &Visit<'_>) {
-    let (Evidence::Session(session, _), generation) = (visit.evidence, visit.generation) else {
+    let (Some(session), generation) = (visit.session(), visit.generation) else {
         return;
     };
     let touched = session.touched(generation.config.session.limits, visit.now);

@@ -14,6 +14,7 @@ pub mod log_sink;
 pub mod pages;
 pub mod reference;
 pub mod reload;
+pub mod renewal;
 pub mod reply;
 pub mod respond;
 mod seen;

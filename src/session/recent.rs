@@ -26,6 +26,7 @@ pub struct Recent {
     /// comparison is reached only by texts whose keyed hash is equal.
     hasher: RandomState,
     places: RefCell<Vec<Option<Remembered>>>,
+    learned: RefCell<Option<Arc<Session>>>,
 }
 
 struct Remembered {
@@ -42,6 +43,7 @@ impl Recent {
         Self {
             hasher,
             places: RefCell::default(),
+            learned: RefCell::default(),
         }
     }
 
@@ -54,8 +56,15 @@ impl Recent {
             .then(|| (Arc::clone(&found.session), found.sealed_by))
     }
 
+    /// The session that was opened last without having been remembered, once.
+    #[must_use]
+    pub fn take_learned(&self) -> Option<Arc<Session>> {
+        self.learned.borrow_mut().take()
+    }
+
     /// Remembers that `text` opened to `session`; whoever had the place is forgotten.
     pub(super) fn remember(&self, text: &str, session: &Arc<Session>, sealed_by: SealedBy) {
+        *self.learned.borrow_mut() = Some(Arc::clone(session));
         if text.len() > LONGEST {
             return;
         }
@@ -113,6 +122,7 @@ mod tests {
         match gate.read(cookies).open(&opener, LIMITS, now) {
             Evidence::Session(..) => "live",
             Evidence::Expired(_) => "over",
+            Evidence::Unheard(..) | Evidence::Unconfirmed(_) => unreachable!(),
             Evidence::Unusable => "unusable",
             Evidence::None => "none",
         }

@@ -37,6 +37,8 @@ mod passage; // what is permitted passes as it is: bodies, streams, upgrades, co
 #[cfg(test)]
 mod regressions; // what an attack once found, held shut
 #[cfg(test)]
+mod renewal; // the provider is asked again, once, and nobody notices
+#[cfg(test)]
 mod sample_app; // the demo's app shows, echoes and streams
 #[cfg(test)]
 mod session_lifetime; // a session ends when it should, and not before

@@ -12,8 +12,9 @@ use crate::app::respond::Fault;
 use crate::base::return_to::ReturnTo;
 use crate::gate::access::Verdict;
 use crate::gate::facts::{Asker, Facts};
-use crate::oidc::authorization::{LoginParameters, PendingLogin};
-use crate::oidc::callback::AuthorizationResponse;
+use crate::oidc::authorization::{LoginParameters, PendingLogin, Prompt, Visibility};
+use crate::oidc::callback::{AuthorizationResponse, RedeemError};
+use crate::oidc::error_code::{ErrorCode, Refusal};
 use crate::provider::Provider;
 use crate::session::Session;
 use crate::session::cookie::{SessionCookie, WriteError};
@@ -89,7 +90,13 @@ async fn redeem(
     visit: &Visit<'_>,
 ) -> Result<Reply, Fault> {
     let page = visit.page_of_text(Some(pending.return_to()));
-    let grant = pending.redeem(response, provider.id(), visit.now, LOGIN_LIFETIME)?;
+    let visibility = pending.visibility();
+    let grant = match pending.redeem(response, provider.id(), visit.now, LOGIN_LIFETIME) {
+        Err(RedeemError::Provider(refusal)) if visibility == Visibility::Unseen => {
+            return Ok(not_unseen(provider, &refusal, &page, state, visit));
+        }
+        grant => grant?,
+    };
     let until = visit.now.plus(LOGIN_LIFETIME * 2);
     match visit
         .live
@@ -125,10 +132,56 @@ async fn redeem(
         }
         Err(_) => return Err(Fault::Internal),
     };
+    if visibility == Visibility::Unseen
+        && visit
+            .session()
+            .is_some_and(|session| !session.is_of(&who.identity))
+    {
+        // Nobody chose to be somebody else: the person is asked who they want to be.
+        let wishes = LoginParameters::default().prompt(Prompt::SelectAccount);
+        return Ok(begin_again(provider, &page, wishes, state, visit));
+    }
     if let Verdict::NotMet(missing) = provider.admits(&who.identity) {
         return Err(Fault::NotAdmittedHere(Box::new(who.identity), missing));
     }
     admit(who, state, &page, visit)
+}
+
+/// The provider could not answer without showing something. Where somebody has to sign in, they are
+/// asked to; where it is out of order, whoever is signed in here goes on for a while.
+fn not_unseen(
+    provider: &Provider,
+    refusal: &Refusal,
+    page: &ReturnTo,
+    state: &str,
+    visit: &Visit<'_>,
+) -> Reply {
+    let must_be_seen = matches!(
+        refusal.code,
+        ErrorCode::LoginRequired
+            | ErrorCode::InteractionRequired
+            | ErrorCode::AccountSelectionRequired
+            | ErrorCode::ConsentRequired
+    );
+    if visit.session().is_some() && !must_be_seen {
+        return to_page(page).with_cookies([login_cookies(visit).forget(state)]);
+    }
+    begin_again(provider, page, LoginParameters::default(), state, visit)
+}
+
+fn begin_again(
+    provider: &Provider,
+    page: &ReturnTo,
+    wishes: LoginParameters,
+    state: &str,
+    visit: &Visit<'_>,
+) -> Reply {
+    let beginning = Beginning {
+        page: page.clone(),
+        wishes,
+        attempt: 0,
+    };
+    login::begin_at(provider, &beginning, visit).with_cookies([login_cookies(visit).forget(state)])
 }
 
 /// Begins the session. Whatever the browser had before, it has this now.

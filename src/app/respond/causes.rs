@@ -61,7 +61,7 @@ impl From<LoginError> for Fault {
             LoginError::Token(error) => {
                 Self::CodeExchangeFailed(ProviderWords::new("unreadable", Some(&error.to_string())))
             }
-            LoginError::IdToken(error) => of_id_token(error),
+            LoginError::IdToken(error) | LoginError::StaleKeys(error) => of_id_token(error),
             LoginError::UserInfoStatus(status) if status >= 500 => Self::ProviderUnavailable,
             LoginError::UserInfoStatus(_) | LoginError::UserInfo(_) => {
                 Self::TokenInvalid(TokenCheck::UserInfo)

@@ -405,6 +405,7 @@ impl From<Denial> for Fault {
         match denial {
             Denial::LoginRequired => Self::LoginRequired,
             Denial::NotAdmitted(session, missing) => Self::NotAdmitted(session, missing),
+            Denial::Unconfirmed => Self::ProviderUnavailable,
             Denial::NoRoute => Self::NoRoute,
             Denial::UnknownHost => Self::UnknownHost,
             Denial::ManyUpstreams => Self::ManyUpstreams,

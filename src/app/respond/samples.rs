@@ -44,6 +44,9 @@ pub(crate) fn session(text: &str) -> Arc<Session> {
         seen_at: at(1_000_000_000),
         idle_expires_at: at(1_000_028_800),
         absolute_expires_at: at(1_000_086_400),
+        vouched_at: at(1_000_000_000),
+        grant: None,
+        turn: 0,
         raw_id_token: None,
     })
 }

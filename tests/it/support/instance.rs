@@ -231,6 +231,21 @@ impl World {
         world
     }
 
+    /// With these further settings of `session`.
+    pub(crate) fn with_session(settings: &str, more: &str) -> Self {
+        let (provider, app) = (TestProvider::start(), Upstream::start());
+        register(&provider, "dashboards", "/oauth2/callback");
+        let text = yaml(provider.issuer(), &app.url(), more);
+        let text = text.replace("session: { ", &format!("session: {{ {settings}, "));
+        let world = Self {
+            gate: Instance::start(&text, provider.clock()),
+            provider,
+            app,
+        };
+        world.await_provider();
+        world
+    }
+
     /// Until the gate knows its providers: they are asked in the background.
     pub(crate) fn await_provider(&self) {
         for _ in 0..2_000_000 {

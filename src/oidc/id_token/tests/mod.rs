@@ -15,7 +15,7 @@ fn expectations() -> Expectations<'static> {
     Expectations {
         issuer: ISSUER,
         client_id: CLIENT_ID,
-        nonce: &OUR_NONCE,
+        nonce: Nonce::Sent(&OUR_NONCE),
         max_age: None,
         trusted_audiences: &[],
         algorithms: &Algorithm::ALL,
