@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod bad_tokens; // whatever is wrong with an ID token, nobody is let in
 #[cfg(test)]
+mod callback; // an answer of the provider works once, for one browser, in one form
+#[cfg(test)]
 mod canaries; // no secret is in any log, page or request
 #[cfg(test)]
 mod cli; // the binary itself: what it says and how it ends
