@@ -6,39 +6,16 @@ use std::sync::mpsc;
 use sidegate::demo::provider::Endpoint;
 use url::Url;
 
-use crate::support::browser::{Browser, Page};
+use crate::support::browser::Browser;
 use crate::support::instance::{PUBLIC, World};
 use crate::support::provider::{Fault, Gate};
-use crate::support::raw::Answer;
+use crate::support::raw::Wire;
 
 /// A browser that stands before the callback of a login of its own that alice approved.
 fn before_callback(world: &World, page: &str) -> (Browser, Url) {
     let mut browser = world.browser();
-    let url = through(&mut browser, page);
+    let url = browser.to_callback(&format!("{PUBLIC}{page}"), "alice");
     (browser, url)
-}
-
-/// Where the provider sends the browser that signs in as alice on `form`.
-fn approved(browser: &mut Browser, form: &Page) -> Url {
-    let fields = [("username", "alice"), ("password", "sidegate")];
-    let answer = browser.submit_form(form, &fields);
-    form.url.join(answer.location()).unwrap()
-}
-
-/// The same where the provider may know alice already and asks for nothing.
-fn through(browser: &mut Browser, page: &str) -> Url {
-    let mut url = Url::parse(PUBLIC).unwrap().join(page).unwrap();
-    let callback = format!("{PUBLIC}/oauth2/callback?");
-    loop {
-        let answer = browser.open(url.as_str());
-        if answer.status == 200 {
-            return approved(browser, &Page { url, answer });
-        }
-        url = url.join(answer.location()).unwrap();
-        if url.as_str().starts_with(&callback) {
-            return url;
-        }
-    }
 }
 
 fn codes_sent(world: &World) -> usize {
@@ -49,14 +26,6 @@ fn value(url: &Url, name: &str) -> String {
     let mut pairs = url.query_pairs();
     let found = pairs.find(|(own, _)| own == name);
     found.unwrap_or_else(|| panic!("no {name}")).1.into_owned()
-}
-
-/// The answer sets a cookie that is not a login's, and does not only take one away.
-fn sets_session(answer: &Answer) -> bool {
-    answer.all("set-cookie").any(|line| {
-        let name = line.split('=').next().unwrap_or_default();
-        !name.contains("-l-") && !line.contains("Max-Age=0")
-    })
 }
 
 // A6, E4: one callback fifty times at once, with the cookies of the browser that began it: while
@@ -92,7 +61,7 @@ fn of_fifty_equal_callbacks_at_once_one_redeems_the_code() {
         assert_eq!(answer.all("set-cookie").count(), 0, "{answer:?}");
     }
     let (mut first, answer) = sessions.remove(0);
-    assert!(sets_session(&answer), "{answer:?}");
+    assert!(answer.sets_session(), "{answer:?}");
     assert_eq!(answer.location(), "/page?q=1");
     assert_eq!(first.open(&format!("{PUBLIC}/page?q=1")).status, 200);
     assert_eq!(world.app.last().fields("X-Forwarded-User"), ["u-alice"]);
@@ -110,7 +79,7 @@ fn a_callback_that_was_used_redeems_nothing_in_any_browser() {
     let world = World::start();
     let (mut alice, url) = before_callback(&world, "/page");
     let mut crashed = alice.clone();
-    assert!(sets_session(&alice.open(url.as_str())));
+    assert!(alice.open(url.as_str()).sets_session());
     for (what, browser, status, leads_to) in [
         ("the same browser", &mut alice, 303, "/page"),
         ("a browser that lost the answer", &mut crashed, 303, "/page"),
@@ -128,7 +97,7 @@ fn a_callback_that_was_used_redeems_nothing_in_any_browser() {
             answer.location().starts_with(leads_to),
             "{what}: {answer:?}"
         );
-        assert!(!sets_session(&answer), "{what}: {answer:?}");
+        assert!(!answer.sets_session(), "{what}: {answer:?}");
         assert_eq!(codes_sent(&world), 1, "{what}");
     }
 }
@@ -142,12 +111,12 @@ fn a_fresh_callback_is_redeemed_for_the_browser_that_began_it_alone() {
     let (mut mallory, _) = before_callback(&world, "/mallory");
     for stranger in [&mut world.browser(), &mut mallory] {
         let answer = stranger.open(url.as_str());
-        assert!(!sets_session(&answer), "{answer:?}");
+        assert!(!answer.sets_session(), "{answer:?}");
         let asked = stranger.fetch("GET", &format!("{PUBLIC}/page"), "");
         assert_eq!(asked.status, 401);
     }
     assert_eq!(codes_sent(&world), 0);
-    assert!(sets_session(&alice.open(url.as_str())));
+    assert!(alice.open(url.as_str()).sets_session());
     assert_eq!(codes_sent(&world), 1);
 }
 
@@ -214,7 +183,7 @@ fn an_answer_in_a_wrong_form_is_refused_and_spends_nothing() {
         assert_eq!(codes_sent(&world), 0, "{what}");
     }
     assert!(
-        sets_session(&browser.open(url.as_str())),
+        browser.open(url.as_str()).sets_session(),
         "nothing is spent"
     );
 }
@@ -230,7 +199,7 @@ fn a_code_of_eight_kibibytes_is_redeemed() {
     let sent = world.provider.hits_of(Endpoint::Token);
     assert_eq!(sent.len(), 1, "{answer:?}");
     assert_eq!(sent[0].form.value("code"), Some(long.as_str()));
-    assert!(!sets_session(&answer), "the provider never issued it");
+    assert!(!answer.sets_session(), "the provider never issued it");
 }
 
 /// Descriptions that a provider, or whoever writes a link to the callback, may choose, encoded.
@@ -268,7 +237,7 @@ fn a_refusal_is_told_as_text_and_ends_its_login_alone() {
     for (what, text) in hostile_texts() {
         for (error, status) in [("access_denied", 403), ("made_up_code", 400)] {
             let (mut browser, url) = before_callback(&world, "/page");
-            let other = through(&mut browser, "/other");
+            let other = browser.to_callback(&format!("{PUBLIC}/other"), "alice");
             let answer = browser.open(&error_url(Some(&value(&url, "state")), error, &text));
             assert_eq!(answer.status, status, "{what}: {answer:?}");
             assert!(answer.field("location").is_none(), "{what}: no retry");
@@ -289,9 +258,9 @@ fn a_refusal_is_told_as_text_and_ends_its_login_alone() {
             }
             // The refused login is spent, the code that comes late with it included.
             let late = browser.clone().open(url.as_str());
-            assert!(!sets_session(&late), "{what}: {late:?}");
+            assert!(!late.sets_session(), "{what}: {late:?}");
             // The login in the other tab is not.
-            assert!(sets_session(&browser.open(other.as_str())), "{what}");
+            assert!(browser.open(other.as_str()).sets_session(), "{what}");
         }
     }
     assert_eq!(codes_sent(&world), 12, "the other tab's, and no more");
@@ -317,7 +286,6 @@ fn a_refusal_that_answers_no_login_of_this_browser_is_not_repeated() {
 // A11: no method but GET, whatever the body says it is, and the body is not waited for.
 #[test]
 fn an_answer_in_a_body_is_refused_whatever_its_type() {
-    use crate::support::raw::Wire;
     let world = World::start();
     let (mut browser, url) = before_callback(&world, "/page");
     let query = url.query().unwrap();
@@ -348,5 +316,5 @@ fn an_answer_in_a_body_is_refused_whatever_its_type() {
         }
     }
     assert_eq!(codes_sent(&world), 0);
-    assert!(sets_session(&browser.open(url.as_str())));
+    assert!(browser.open(url.as_str()).sets_session());
 }

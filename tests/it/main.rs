@@ -43,4 +43,6 @@ mod sample_app; // the demo's app shows, echoes and streams
 #[cfg(test)]
 mod session_lifetime; // a session ends when it should, and not before
 #[cfg(test)]
+mod several_providers; // one provider's word is never taken for another's
+#[cfg(test)]
 mod support;

@@ -47,6 +47,14 @@ impl Answer {
             .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
+    /// Whether it gives the browser a session: a cookie that is not a login's and not taken away.
+    pub(crate) fn sets_session(&self) -> bool {
+        self.all("set-cookie").any(|line| {
+            let name = line.split('=').next().unwrap_or_default();
+            !name.contains("-l-") && !line.contains("Max-Age=0")
+        })
+    }
+
     /// Status, fields and body as they could be seen on the wire, to be searched.
     pub(crate) fn everything(&self) -> String {
         let fields: Vec<_> = self
