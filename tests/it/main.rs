@@ -37,6 +37,8 @@ mod login; // a login lands where it started, and the app knows who it is
 #[cfg(test)]
 mod passage; // what is permitted passes as it is: bodies, streams, upgrades, connections
 #[cfg(test)]
+mod plain_oauth2; // a provider without ID tokens: userinfo says who it is, or nobody is in
+#[cfg(test)]
 mod regressions; // what an attack once found, held shut
 #[cfg(test)]
 mod sample_app; // the demo's app shows, echoes and streams
