@@ -47,4 +47,6 @@ mod session_lifetime; // a session ends when it should, and not before
 #[cfg(test)]
 mod several_providers; // one provider's word is never taken for another's
 #[cfg(test)]
+mod signing_out; // signing out ends the session here first, whatever the provider does
+#[cfg(test)]
 mod support;
