@@ -43,6 +43,8 @@ mod regressions; // what an attack once found, held shut
 #[cfg(test)]
 mod sample_app; // the demo's app shows, echoes and streams
 #[cfg(test)]
+mod serving; // connections, limits, reloads, panics, and who is believed about the client
+#[cfg(test)]
 mod session_lifetime; // a session ends when it should, and not before
 #[cfg(test)]
 mod several_providers; // one provider's word is never taken for another's

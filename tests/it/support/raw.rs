@@ -1,11 +1,11 @@
 //! A blocking HTTP/1.1 client that sends exactly the bytes it is told and reads one answer.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How long a test waits for bytes before it fails: a bound, not a pause.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One answer.
 #[derive(Debug, Clone)]
@@ -103,7 +103,13 @@ impl Wire {
             return std::mem::take(&mut self.unread);
         }
         let mut buffer = vec![0; 64 * 1024];
-        let read = self.stream.read(&mut buffer).unwrap_or(0);
+        let read = match self.stream.read(&mut buffer) {
+            Ok(read) => read,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                panic!("neither bytes nor an end within {PATIENCE:?}")
+            }
+            Err(_) => 0, // reset: an end, too
+        };
         buffer.truncate(read);
         buffer
     }
