@@ -14,7 +14,7 @@ use crate::support::raw::Wire;
 /// A browser that stands before the callback of a login of its own that alice approved.
 fn before_callback(world: &World, page: &str) -> (Browser, Url) {
     let mut browser = world.browser();
-    let url = browser.to_callback(&format!("{PUBLIC}{page}"), "alice");
+    let url = browser.reach_callback(&format!("{PUBLIC}{page}"), "alice");
     (browser, url)
 }
 
@@ -237,7 +237,7 @@ fn a_refusal_is_told_as_text_and_ends_its_login_alone() {
     for (what, text) in hostile_texts() {
         for (error, status) in [("access_denied", 403), ("made_up_code", 400)] {
             let (mut browser, url) = before_callback(&world, "/page");
-            let other = browser.to_callback(&format!("{PUBLIC}/other"), "alice");
+            let other = browser.reach_callback(&format!("{PUBLIC}/other"), "alice");
             let answer = browser.open(&error_url(Some(&value(&url, "state")), error, &text));
             assert_eq!(answer.status, status, "{what}: {answer:?}");
             assert!(answer.field("location").is_none(), "{what}: no retry");

@@ -22,9 +22,9 @@ fn world_of(provider: TestProvider, lines: &str, more: &str) -> World {
     let text = yaml(at, &app.url(), more).replace(&format!("  - issuer: {at}\n"), &kind);
     let gate = Instance::start(&text, provider.clock());
     World {
-        gate,
         provider,
         app,
+        gate,
     }
 }
 
@@ -34,7 +34,7 @@ fn world(lines: &str, more: &str) -> World {
 
 fn sign_in(world: &World, username: &str) -> (Browser, Page) {
     let mut browser = world.browser();
-    let callback = browser.to_callback(&format!("{PUBLIC}/page?q=1"), username);
+    let callback = browser.reach_callback(&format!("{PUBLIC}/page?q=1"), username);
     let answer = browser.open(callback.as_str());
     let page = browser.follow(callback.as_str(), answer);
     (browser, page)
@@ -333,7 +333,7 @@ fn an_answer_counts_for_its_own_login_with_any_iss() {
     let world = world("", "");
     for iss in ["", "&iss=https%3A%2F%2Fanything.test"] {
         let mut browser = world.browser();
-        let url = browser.to_callback(&format!("{PUBLIC}/page"), "alice");
+        let url = browser.reach_callback(&format!("{PUBLIC}/page"), "alice");
         let value = |name| {
             let mut pairs = url.query_pairs();
             pairs.find(|(own, _)| own == name).unwrap().1.into_owned()

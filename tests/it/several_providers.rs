@@ -1,5 +1,7 @@
 //! Two providers at one gate: people choose, and neither's word is ever taken for the other's.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 use sidegate::base::secret::Secret;
 use sidegate::demo::provider::{ClientRegistration, Endpoint};
@@ -61,7 +63,7 @@ impl Two {
     /// A browser in which `username` has signed in at `provider`.
     fn signed_in(&self, provider: &str, username: &str) -> Browser {
         let mut browser = self.world.browser();
-        let callback = browser.to_callback(&start(provider), username);
+        let callback = browser.reach_callback(&start(provider), username);
         let answer = browser.open(callback.as_str());
         assert!(answer.sets_session(), "{answer:?}");
         browser
@@ -70,15 +72,13 @@ impl Two {
 
 fn yaml_of(providers: &[(&str, &TestProvider)], app: &Upstream, more: &str) -> String {
     let secret = secret_file();
-    let providers: String = providers
-        .iter()
-        .map(|(id, provider)| {
-            let issuer = provider.issuer();
-            format!("  - {{ id: {id}, issuer: \"{issuer}\", client_id: gate, client_secret: {{ file: {secret} }} }}\n")
-        })
-        .collect();
+    let mut list = String::new();
+    for (id, provider) in providers {
+        let issuer = provider.issuer();
+        writeln!(list, "  - {{ id: {id}, issuer: \"{issuer}\", client_id: gate, client_secret: {{ file: {secret} }} }}").unwrap();
+    }
     format!(
-        "public_url: {PUBLIC}\nproviders:\n{providers}session: {{ keys: [{{ file: {} }}] }}\nupstreams: {{ app: {} }}\n{more}\n",
+        "public_url: {PUBLIC}\nproviders:\n{list}session: {{ keys: [{{ file: {} }}] }}\nupstreams: {{ app: {} }}\n{more}\n",
         key_file(),
         app.url(),
     )
@@ -104,13 +104,16 @@ fn callback(provider: &str, code: &str, state: &str, iss: &str) -> String {
     url.into()
 }
 
+/// One callback of two: that of `corp`'s login and that of `guests`'.
+type Mixture<'a> = dyn Fn(&Url, &Url) -> String + 'a;
+
 // B6, B7: whatever of two logins is mixed into one answer, nobody gets in, and no provider sees a
 // code.
 #[test]
 fn no_mixture_of_two_providers_answers_is_sent_anywhere() {
     let two = Two::start("").started();
     let (corp, guests) = (two.world.provider.issuer(), two.guests.issuer());
-    let mixtures: [(&str, &dyn Fn(&Url, &Url) -> String); 13] = [
+    let mixtures: [(&str, &Mixture<'_>); 13] = [
         ("the other's code and iss", &|a, b| {
             callback("corp", &value(b, "code"), &value(a, "state"), guests)
         }),
@@ -156,8 +159,8 @@ fn no_mixture_of_two_providers_answers_is_sent_anywhere() {
     ];
     for (what, mixture) in mixtures {
         let mut browser = two.world.browser();
-        let at_corp = browser.to_callback(&start("corp"), "alice");
-        let at_guests = browser.to_callback(&start("guests"), "alice");
+        let at_corp = browser.reach_callback(&start("corp"), "alice");
+        let at_guests = browser.reach_callback(&start("guests"), "alice");
         let answer = browser.open(&mixture(&at_corp, &at_guests));
         assert_eq!(answer.status, 400, "{what}: {answer:?}");
         assert!(!answer.sets_session(), "{what}: {answer:?}");
@@ -165,7 +168,7 @@ fn no_mixture_of_two_providers_answers_is_sent_anywhere() {
         assert_eq!(two.tokens_asked(), 0, "{what}");
     }
     let mut browser = two.world.browser();
-    let at_corp = browser.to_callback(&start("corp"), "alice");
+    let at_corp = browser.reach_callback(&start("corp"), "alice");
     let nowhere = at_corp.as_str().replace("/corp?", "/nobody?");
     assert!(!browser.open(&nowhere).sets_session());
     assert_eq!(two.tokens_asked(), 0, "a callback of no provider");
@@ -187,13 +190,13 @@ fn an_issuer_that_was_not_promised_must_still_be_right() {
         ("the other's", two.world.provider.issuer().to_owned()),
         ("a slash more", format!("{}/", two.guests.issuer())),
     ] {
-        let url = browser.to_callback(&start("guests"), "alice");
+        let url = browser.reach_callback(&start("guests"), "alice");
         let wrong = callback("guests", &value(&url, "code"), &value(&url, "state"), &iss);
         assert_eq!(browser.open(&wrong).status, 400, "{what}");
         assert_eq!(two.tokens_asked(), 0, "{what}");
     }
     for iss in ["", two.guests.issuer()] {
-        let url = browser.to_callback(&start("guests"), "alice");
+        let url = browser.reach_callback(&start("guests"), "alice");
         let right = callback("guests", &value(&url, "code"), &value(&url, "state"), iss);
         assert!(browser.open(&right).sets_session(), "{iss}");
     }
@@ -221,7 +224,7 @@ fn a_provider_that_lends_anothers_sign_in_page_gets_no_code() {
         };
         let two = Two::of(corp, lends, "").started();
         let mut browser = two.world.browser();
-        let url = browser.to_callback(&start("guests"), "alice");
+        let url = browser.reach_callback(&start("guests"), "alice");
         assert_eq!(url.path(), "/oauth2/callback/guests");
         assert_eq!(value(&url, "iss"), two.world.provider.issuer());
         let answer = browser.open(url.as_str());
@@ -329,7 +332,7 @@ fn a_second_login_elsewhere_takes_the_place_of_the_first() {
     let two = Two::start(RULES).started();
     let mut browser = two.signed_in("corp", "alice");
     assert_eq!(browser.open(&format!("{PUBLIC}/group/x")).status, 200);
-    let url = browser.to_callback(&start("guests"), "bob");
+    let url = browser.reach_callback(&start("guests"), "bob");
     assert!(browser.open(url.as_str()).sets_session());
     assert_eq!(browser.open(&format!("{PUBLIC}/group/x")).status, 403);
     assert_eq!(browser.open(&format!("{PUBLIC}/page")).status, 200);

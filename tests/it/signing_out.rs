@@ -152,9 +152,9 @@ fn a_place_that_is_not_registered_is_not_returned_to() {
     let app = Upstream::start();
     let gate = Instance::start(&yaml(provider.issuer(), &app.url(), ""), provider.clock());
     let world = World {
-        gate,
         provider,
         app,
+        gate,
     };
     world.await_provider();
     let mut browser = world.signed_in("alice");
@@ -287,9 +287,9 @@ fn an_old_session_is_signed_out_at_the_provider_too() {
         );
         let gate = Instance::start(&text, provider.clock());
         let world = World {
-            gate,
             provider,
             app,
+            gate,
         };
         world.await_provider();
         let mut browser = world.signed_in("alice");
@@ -351,9 +351,9 @@ fn signing_out_below_a_base_path_takes_the_cookies_of_that_path_away() {
     );
     let gate = Instance::start(&text, provider.clock());
     let world = World {
-        gate,
         provider,
         app,
+        gate,
     };
     world.await_provider();
     let mut browser = world.browser();

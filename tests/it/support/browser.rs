@@ -171,7 +171,7 @@ impl Browser {
     }
 
     /// Opens `url`, signs in where somebody asks, and stops before the callback, which is given.
-    pub(crate) fn to_callback(&mut self, url: &str, username: &str) -> Url {
+    pub(crate) fn reach_callback(&mut self, url: &str, username: &str) -> Url {
         let mut url = Url::parse(url).expect("url");
         for _ in 0..6 {
             let mut answer = self.open(url.as_str());
