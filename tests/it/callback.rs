@@ -3,12 +3,13 @@
 
 use std::sync::mpsc;
 
+use http::StatusCode;
 use sidegate::demo::provider::Endpoint;
 use url::Url;
 
 use crate::support::browser::Browser;
 use crate::support::instance::{PUBLIC, World};
-use crate::support::provider::{Fault, Gate};
+use crate::support::provider::{Fault, Gate, IdTokenFault};
 use crate::support::raw::Wire;
 
 /// A browser that stands before the callback of a login of its own that alice approved.
@@ -317,4 +318,43 @@ fn an_answer_in_a_body_is_refused_whatever_its_type() {
     }
     assert_eq!(codes_sent(&world), 0);
     assert!(browser.open(url.as_str()).sets_session());
+}
+
+// A6, E4: whatever became of the one token request, the same callback makes no second one, not even
+// for a browser that never got the answer; only a code that the provider itself calls dead is
+// forgotten, so that made-up codes fill no memory.
+#[test]
+fn a_code_whose_fate_is_unknown_is_never_sent_again() {
+    let world = World::start();
+    let broken = StatusCode::INTERNAL_SERVER_ERROR;
+    let unreadable = |name, value| Fault::Member(Endpoint::Token, name, value);
+    for fault in [
+        Fault::Status(Endpoint::Token, broken),
+        Fault::Status(Endpoint::Token, StatusCode::BAD_REQUEST),
+        Fault::HungUp(Endpoint::Token),
+        Fault::CutShort(Endpoint::Token),
+        Fault::Html(Endpoint::Token),
+        Fault::Padded(Endpoint::Token, 4 << 20),
+        Fault::ErrorWithStatus200("invalid_client"),
+        Fault::ErrorWithStatus200("server_error"),
+        unreadable("access_token", None),
+        unreadable("id_token", None),
+        Fault::IdToken(IdTokenFault::BrokenSignature),
+    ] {
+        let what = format!("{fault:?}");
+        world.provider.clear_faults();
+        let (browser, url) = before_callback(&world, "/page");
+        world.provider.set_fault(fault);
+        let before = codes_sent(&world);
+        let first = browser.clone().open(url.as_str());
+        assert!(first.status >= 400, "{what}: {first:?}");
+        assert_eq!(codes_sent(&world), before + 1, "{what}");
+        world.provider.clear_faults();
+        let mut crashed = browser.clone();
+        let again = crashed.open(url.as_str());
+        assert_eq!(codes_sent(&world), before + 1, "{what}: sent twice");
+        assert_eq!(again.status, 303, "{what}: {again:?}");
+        assert_eq!(again.location(), "/page", "{what}: to a new login");
+        assert!(!again.sets_session(), "{what}");
+    }
 }
