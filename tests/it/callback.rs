@@ -81,8 +81,16 @@ fn a_callback_that_was_used_redeems_nothing_in_any_browser() {
     let (mut alice, url) = before_callback(&world, "/page");
     let mut crashed = alice.clone();
     assert!(alice.open(url.as_str()).sets_session());
+    let mut signed_out = alice.clone();
+    signed_out.jar.retain(|cookie| cookie.name.contains("-l-"));
     for (what, browser, status, leads_to) in [
         ("the same browser", &mut alice, 303, "/page"),
+        (
+            "the same without the session",
+            &mut signed_out,
+            303,
+            "/page",
+        ),
         ("a browser that lost the answer", &mut crashed, 303, "/page"),
         // Whoever that is may sign in, as anybody may.
         (

@@ -118,6 +118,26 @@ fn nobody_is_in_when_userinfo_fails() {
             503,
         ),
         ("refused", Fault::Status(at, StatusCode::UNAUTHORIZED), 502),
+        (
+            "refused in good words",
+            Fault::StatusOver(at, StatusCode::FORBIDDEN),
+            502,
+        ),
+        (
+            "broken in good words",
+            Fault::StatusOver(at, StatusCode::BAD_GATEWAY),
+            503,
+        ),
+        (
+            "elsewhere in good words",
+            Fault::StatusOver(at, StatusCode::FOUND),
+            502,
+        ),
+        (
+            "accepted in good words",
+            Fault::StatusOver(at, StatusCode::ACCEPTED),
+            502,
+        ),
         ("empty", Fault::Status(at, StatusCode::OK), 502),
         ("no content", Fault::Status(at, StatusCode::NO_CONTENT), 502),
         ("hung up", Fault::HungUp(at), 503),
@@ -209,6 +229,11 @@ fn a_token_answer_is_read_as_old_providers_write_it_and_no_further() {
             "broken",
             Fault::Status(at, StatusCode::INTERNAL_SERVER_ERROR),
             503,
+        ),
+        (
+            "refused in good words",
+            Fault::StatusOver(at, StatusCode::BAD_REQUEST),
+            502,
         ),
     ] {
         let asked = world.provider.hits_of(Endpoint::Userinfo).len();

@@ -213,39 +213,54 @@ fn a_client_that_does_not_read_is_let_go() {
     until_connections(&world, 0);
 }
 
-// Q2: an upload that stands still ends, at the app too.
+/// A body that has no end, in either framing.
+const HALVES: [(&str, &str); 2] = [
+    ("Content-Length: 10", "hello"),
+    ("Transfer-Encoding: chunked", "5\r\nhello\r\n"),
+];
+
+// Q2: an upload that stands still ends, at the app too, which does not take the half for the whole.
 #[test]
 fn an_upload_that_stands_still_is_given_up() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
-    let world = before(STALLS, move |mut stream| {
-        let mut body = Vec::new();
-        drop(stream.read_to_end(&mut body));
-        tell.lock().unwrap().send(body).ok();
-    });
-    let mut wire = Wire::connect(world.gate.address);
-    wire.send("POST /upload HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 10\r\n\r\nhello");
-    let answer = wire.answer_to("POST");
-    assert!(answer.is_none_or(|answer| answer.status >= 400));
-    assert!(wire.is_closed());
-    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), b"hello");
+    for (framing, half) in HALVES {
+        let (tell, told) = mpsc::channel();
+        let tell = Mutex::new(tell);
+        let world = before(STALLS, move |mut stream| {
+            let mut body = Vec::new();
+            stream.read_to_end(&mut body).ok();
+            tell.lock().unwrap().send(body).ok();
+        });
+        let mut wire = Wire::connect(world.gate.address);
+        wire.send(format!(
+            "POST /upload HTTP/1.1\r\nHost: gate.test\r\n{framing}\r\n\r\n{half}"
+        ));
+        let answer = wire.answer_to("POST");
+        assert!(answer.is_none_or(|answer| answer.status >= 400));
+        assert!(wire.is_closed());
+        let arrived = told.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(arrived, half.as_bytes(), "{framing}");
+    }
 }
 
 // Q2, L12: an answer that stands still is cut, so that nobody takes the half for the whole.
 #[test]
 fn an_answer_that_stands_still_is_cut() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
-    let world = before("limits: { websocket_idle: 1s }", move |mut stream| {
-        drop(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"));
-        let ended = stream.read(&mut [0]).unwrap_or(0) == 0;
-        tell.lock().unwrap().send(ended).ok();
-    });
-    let mut wire = Wire::connect(world.gate.address);
-    wire.send(request("/x"));
-    assert_eq!(wire.head().unwrap().status, 200);
-    assert_eq!(wire.exactly(10), b"hello", "and then the end");
-    assert!(told.recv_timeout(PATIENCE).unwrap());
+    for (framing, half) in HALVES {
+        let (tell, told) = mpsc::channel();
+        let tell = Mutex::new(tell);
+        let world = before("limits: { websocket_idle: 1s }", move |mut stream| {
+            let begins = format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n{half}");
+            stream.write_all(begins.as_bytes()).ok();
+            let ended = stream.read(&mut [0]).unwrap_or(0) == 0;
+            tell.lock().unwrap().send(ended).ok();
+        });
+        let mut wire = Wire::connect(world.gate.address);
+        wire.send(request("/x"));
+        assert_eq!(wire.head().unwrap().status, 200);
+        let got = wire.exactly(half.len() + 5);
+        assert_eq!(got, half.as_bytes(), "{framing}: and then the end");
+        assert!(told.recv_timeout(PATIENCE).unwrap());
+    }
 }
 
 // T8: the next request after a reload sees it, on a connection that was there before; what was under
