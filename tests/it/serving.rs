@@ -11,13 +11,15 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use sidegate::base::peer::Peer;
+use sidegate::demo::provider::Endpoint;
 use sidegate::server::drain::{Drain, Stage};
 use sidegate::server::listener::Listener;
 use sidegate::server::worker::Workers;
 use sidegate::server::{Limits, ListenAddress, Service};
 use sidegate::transport::body::Body;
 
-use crate::support::instance::{PUBLIC, World, yaml};
+use crate::support::instance::{Instance, PUBLIC, World, yaml};
+use crate::support::provider::{Fault, Gate};
 use crate::support::raw::{Answer, PATIENCE, Wire, exchange};
 use crate::support::upstream::Upstream;
 
@@ -299,6 +301,40 @@ fn a_reload_with_a_fault_changes_nothing() {
     let mut wire = Wire::connect(world.gate.address);
     assert_eq!(ask(&mut wire, "/a").unwrap().status, 200);
     assert_eq!(ask(&mut wire, "/b").unwrap().status, 404);
+}
+
+// Q9, A6: a login whose code is with the provider is finished, too, and its session is good wherever
+// the keys are.
+#[test]
+fn a_login_in_flight_is_finished_when_the_gate_is_told_to_stop() {
+    let world = World::start();
+    let mut browser = world.browser();
+    let callback = browser.reach_callback(&format!("{PUBLIC}/page"), "alice");
+    let (held, mut other) = (Gate::closed(), Wire::connect(world.gate.address));
+    assert_eq!(ask(&mut other, "/x").unwrap().status, 401);
+    let fault = Fault::AnswerHeld(Endpoint::Token, held.clone());
+    world.provider.set_fault(fault);
+    let World {
+        provider,
+        app,
+        gate,
+    } = world;
+    let finishing = std::thread::spawn(move || {
+        let answer = browser.open(callback.as_str());
+        (browser, answer)
+    });
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(held.arrived(1));
+    let stopping = std::thread::spawn(move || drop(gate));
+    assert!(other.is_closed(), "the stop has begun");
+    held.open();
+    let (browser, answer) = finishing.join().unwrap();
+    assert_eq!(answer.status, 303);
+    assert!(answer.sets_session(), "{answer:?}");
+    stopping.join().unwrap();
+    let next = Instance::start(&yaml(provider.issuer(), &app.url(), ""), provider.clock());
+    let mut browser = browser.resolve(PUBLIC, next.address);
+    assert_eq!(browser.open(&format!("{PUBLIC}/page")).status, 200);
 }
 
 /// A service that panics where it is told to.
