@@ -265,6 +265,70 @@ fn an_answer_that_stands_still_is_cut() {
     }
 }
 
+/// An app that switches protocols, echoes what comes then, and says when the end has come.
+fn echo(limits: &str) -> (World, Receiver<()>) {
+    let (tell, told) = mpsc::channel();
+    let tell = Mutex::new(tell);
+    let world = before(limits, move |mut stream| {
+        let switches =
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        let mut buffer = [0; 64];
+        let mut ended = stream.write_all(switches).is_err();
+        while !ended {
+            let read = stream.read(&mut buffer).unwrap_or(0);
+            ended = read == 0 || stream.write_all(&buffer[..read]).is_err();
+        }
+        tell.lock().unwrap().send(()).ok();
+    });
+    (world, told)
+}
+
+fn tunnel(world: &World) -> Wire {
+    let mut wire = Wire::connect(world.gate.address);
+    wire.send("GET /socket HTTP/1.1\r\nHost: gate.test\r\nOrigin: https://gate.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n");
+    assert_eq!(wire.head().unwrap().status, 101);
+    wire.send("hello");
+    assert_eq!(wire.exactly(5), b"hello");
+    wire
+}
+
+// Q2: a tunnel in which nothing moves ends after its own time, on both sides.
+#[test]
+fn a_tunnel_that_stands_still_ends_on_both_sides() {
+    let (world, told) = echo("limits: { websocket_idle: 1s }");
+    let mut wire = tunnel(&world);
+    assert!(wire.is_closed());
+    told.recv_timeout(PATIENCE).unwrap();
+    until_connections(&world, 0);
+}
+
+// Q1: the limits of requests are none of a tunnel's.
+#[test]
+fn a_tunnel_outlives_the_limits_of_requests() {
+    let (world, told) = echo(
+        "limits: { keep_alive_idle: 1s, header_timeout: 1s, idle_between_bytes: 1s, upstream_first_byte: 1s }",
+    );
+    let mut wire = tunnel(&world);
+    for _ in 0..2 {
+        // Two sweeps: each ends a connection that says nothing at all.
+        assert!(Wire::connect(world.gate.address).is_closed());
+    }
+    wire.send("still there");
+    assert_eq!(wire.exactly(11), b"still there");
+    assert!(told.try_recv().is_err());
+}
+
+// Q9: a tunnel does not keep the gate from stopping.
+#[test]
+fn a_tunnel_ends_with_the_gate() {
+    let (world, told) = echo("limits: { drain: 1s }");
+    let mut wire = tunnel(&world);
+    let stopping = std::thread::spawn(move || drop(world));
+    assert!(wire.is_closed());
+    told.recv_timeout(PATIENCE).unwrap();
+    stopping.join().unwrap();
+}
+
 // T8: the next request after a reload sees it, on a connection that was there before; what was under
 // way is answered by the app that it went to.
 #[test]
