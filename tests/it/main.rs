@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod bad_tokens; // whatever is wrong with an ID token, nobody is let in
 #[cfg(test)]
+mod callback; // an answer of the provider works once, for one browser, in one form
+#[cfg(test)]
 mod canaries; // no secret is in any log, page or request
 #[cfg(test)]
 mod cli; // the binary itself: what it says and how it ends
@@ -35,12 +37,20 @@ mod login; // a login lands where it started, and the app knows who it is
 #[cfg(test)]
 mod passage; // what is permitted passes as it is: bodies, streams, upgrades, connections
 #[cfg(test)]
+mod plain_oauth2; // a provider without ID tokens: userinfo says who it is, or nobody is in
+#[cfg(test)]
 mod regressions; // what an attack once found, held shut
 #[cfg(test)]
 mod renewal; // the provider is asked again, once, and nobody notices
 #[cfg(test)]
 mod sample_app; // the demo's app shows, echoes and streams
 #[cfg(test)]
+mod serving; // connections, limits, reloads, panics, and who is believed about the client
+#[cfg(test)]
 mod session_lifetime; // a session ends when it should, and not before
+#[cfg(test)]
+mod several_providers; // one provider's word is never taken for another's
+#[cfg(test)]
+mod signing_out; // signing out ends the session here first, whatever the provider does
 #[cfg(test)]
 mod support;

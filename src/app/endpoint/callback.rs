@@ -15,7 +15,8 @@ use crate::gate::facts::{Asker, Facts};
 use crate::oidc::authorization::{LoginParameters, PendingLogin, Prompt, Visibility};
 use crate::oidc::callback::{AuthorizationResponse, RedeemError};
 use crate::oidc::error_code::{ErrorCode, Refusal};
-use crate::provider::Provider;
+use crate::oidc::token::Finality;
+use crate::provider::{LoginError, Provider};
 use crate::session::Session;
 use crate::session::cookie::{SessionCookie, WriteError};
 use crate::session::lifetime::SignedIn;
@@ -123,12 +124,12 @@ async fn redeem(
         Ok(Err(error)) => {
             let reference = visit.teller.reference.get_or_draw(visit.live.entropy);
             tracing::warn!(%reference, provider = provider.id(), reason = %error, "login not completed");
-            let fault = Fault::from(error);
-            if matches!(fault, Fault::CodeExchangeFailed(_)) {
-                // The code is dead by the provider's own word: nothing is left to be done twice.
+            if is_dead(&error) {
+                // By the provider's own word: nothing is left to be done twice, and made-up codes
+                // must not fill the memory.
                 visit.live.claims.release(Act::Callback, state);
             }
-            return Err(fault);
+            return Err(error.into());
         }
         Err(_) => return Err(Fault::Internal),
     };
@@ -182,6 +183,12 @@ fn begin_again(
         attempt: 0,
     };
     login::begin_at(provider, &beginning, visit).with_cookies([login_cookies(visit).forget(state)])
+}
+
+/// Whether the provider says that the code is worth nothing. After any other failure it may have been
+/// redeemed, and is never sent again.
+fn is_dead(error: &LoginError) -> bool {
+    matches!(error, LoginError::Token(error) if error.finality() == Finality::Final)
 }
 
 /// Begins the session. Whatever the browser had before, it has this now.

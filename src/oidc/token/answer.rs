@@ -55,7 +55,7 @@ pub enum TokenError {
         /// Code and description.
         refusal: Refusal,
     },
-    /// Another status than 200, without an error code.
+    /// A status that says no success, without an error code.
     #[error("the token endpoint answered {0}")]
     Status(u16),
     /// The body is neither JSON nor a form.
@@ -126,8 +126,9 @@ impl TokenAnswer<'_> {
     /// Reads the answer to the redemption of a code at a provider of `kind`. Of an OpenID provider it
     /// must hold an ID token.
     ///
-    /// Accepted beside the letter of the standard: a form instead of JSON (GitHub), `expires_in` as
-    /// a string, scopes separated by commas, and, from a plain OAuth 2.0 provider, no `token_type`.
+    /// Accepted beside the letter of the standard: any status of success, a form instead of JSON
+    /// (GitHub), `expires_in` as a string, scopes separated by commas, and, from a plain OAuth 2.0
+    /// provider, no `token_type`.
     ///
     /// # Errors
     /// [`TokenError`]; an `error` member is a refusal whatever the status (GitHub, Slack).

@@ -170,6 +170,27 @@ impl Browser {
         self.follow(url, answer)
     }
 
+    /// Opens `url`, signs in where somebody asks, and stops before the callback, which is given.
+    pub(crate) fn reach_callback(&mut self, url: &str, username: &str) -> Url {
+        let mut url = Url::parse(url).expect("url");
+        for _ in 0..6 {
+            let mut answer = self.open(url.as_str());
+            if answer.status == 200 {
+                let form = Page {
+                    url: url.clone(),
+                    answer,
+                };
+                let fields = [("username", username), ("password", "sidegate")];
+                answer = self.submit_form(&form, &fields);
+            }
+            url = url.join(answer.location()).expect("Location");
+            if url.path().starts_with("/oauth2/callback") {
+                return url;
+            }
+        }
+        panic!("never came to a callback, now at {url}");
+    }
+
     /// Submits the first form of `page`, its own hidden fields included, with `values` filled in.
     pub(crate) fn submit_form(&mut self, page: &Page, values: &[(&str, &str)]) -> Answer {
         let html = page.answer.text();
