@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -245,6 +246,17 @@ database = {{ type = "sqlite3" path = "{path}" }};
         preexec_fn=lambda: libc.prctl(1, signal.SIGKILL))
 
 
+def listens(address, child):
+    """Whether it does within half a minute. Its line `started` comes before it listens."""
+    limit = time.monotonic() + 30
+    while child.poll() is None and time.monotonic() < limit:
+        with socket.socket() as knock:
+            if knock.connect_ex(address) == 0:
+                return True
+        time.sleep(0.005)
+    return False
+
+
 def main():
     settings = json.loads(sys.argv[1])
     # An address of 127.0.0.0/8 that nobody else uses: its ports stay free between two binds.
@@ -261,13 +273,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         child = start(folder, origin, behind)
         said = []
-        for line in child.stdout:
-            said.append(line)
-            if "Glewlwyd started" in line:
-                break
-        else:
+        threading.Thread(target=lambda: said.extend(child.stdout), daemon=True).start()
+        if not listens(behind, child):
             raise SystemExit("glewlwyd did not start:\n" + "".join(said))
-        threading.Thread(target=lambda: [None for _ in child.stdout], daemon=True).start()
 
         admin.cookie = admin.sign_in("admin", "password")
         for name in ("profile", "email", "groups", "offline_access"):
