@@ -4,8 +4,8 @@
 // prints is `ready <issuer>`. Environment:
 //   RP    Sidegate's public URL; its redirect URIs are registered from it
 //   PORT  the port; the kernel gives one where it is absent
-//   SECRET   the clients' secret
-//   ALG      what the ID tokens of `sidegate` are signed with, RS256 unless given
+//   CLIENT_ID, SECRET  the first client's name, and the secret of all
+//   ALG      what the first client's ID tokens are signed with, RS256 unless given
 //   CLAIMS   `userinfo`: e-mail, name and groups are said there and in no ID token
 //   LIFETIME of access and ID tokens in seconds, 60 unless given
 //   REFRESH  `always`: a refresh token comes whether or not it was asked for
@@ -28,6 +28,7 @@ import { once } from 'node:events';
 const accounts = new Map([
   ['alice', { email: 'alice@example.test', name: 'Alice Ashford', groups: ['dev', 'ops'] }],
   ['bob', { email: 'bob@example.test', name: 'Bob Müller', groups: ['dev'] }],
+  ['carol', { name: 'Carol', groups: [] }],
   ['mallory', { email: 'mallory@elsewhere.test', name: 'Mallory Marsh', groups: [] }],
 ]);
 
@@ -72,7 +73,7 @@ const provider = new Provider(issuer, {
     ],
   },
   clients: [
-    client('sidegate', 'client_secret_basic', {
+    client(process.env.CLIENT_ID ?? 'sidegate', 'client_secret_basic', {
       id_token_signed_response_alg: process.env.ALG ?? 'RS256',
     }),
     client('sidegate-post', 'client_secret_post', { id_token_signed_response_alg: 'ES256' }),

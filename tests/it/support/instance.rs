@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use sidegate::app::log_line::{Level, Style};
 use sidegate::app::log_names::UserLogging;
@@ -114,6 +115,25 @@ impl Instance {
             "`{word}` was never logged: {}",
             String::from_utf8_lossy(&self.log.0.lock().unwrap())
         );
+    }
+
+    /// Until the gate knows its providers: they are asked in the background.
+    pub(crate) fn await_providers(&self) {
+        let limit = Instant::now() + Duration::from_secs(60);
+        let generation = self.shared.current.load();
+        while Instant::now() < limit {
+            let up = |provider: &Arc<sidegate::provider::Provider>| {
+                matches!(
+                    provider.health().standing(),
+                    sidegate::provider::Standing::Up { .. }
+                )
+            };
+            if generation.providers.iter().all(up) {
+                return;
+            }
+            std::thread::yield_now();
+        }
+        panic!("the gate never learned about its provider: {}", self.log());
     }
 
     /// Everything that was logged so far.
@@ -233,20 +253,7 @@ impl World {
 
     /// Until the gate knows its providers: they are asked in the background.
     pub(crate) fn await_provider(&self) {
-        for _ in 0..2_000_000 {
-            let generation = self.gate.shared.current.load();
-            let up = |provider: &Arc<sidegate::provider::Provider>| {
-                matches!(
-                    provider.health().standing(),
-                    sidegate::provider::Standing::Up { .. }
-                )
-            };
-            if generation.providers.iter().all(up) {
-                return;
-            }
-            std::thread::yield_now();
-        }
-        panic!("the gate never learned about its provider");
+        self.gate.await_providers();
     }
 
     /// A browser that reaches the gate under its public name.

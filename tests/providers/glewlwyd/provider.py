@@ -39,7 +39,7 @@ PASSWORD = "sidegate-password"
 PEOPLE = {
     "alice": {"name": "Alice Ashford", "email": "alice@example.com", "groups": ["admins", "dev"]},
     "bob": {"name": "Bob Müller", "email": "bob@example.com", "groups": ["dev"]},
-    "carol": {"name": "Carol", "groups": ["dev"]},
+    "carol": {"name": "Carol"},
 }
 HOP = {"connection", "keep-alive", "transfer-encoding", "host", "content-length"}
 CALLS = []
@@ -265,7 +265,8 @@ def main():
         probe.bind((address, 0))
         behind = probe.getsockname()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Relay)
-    origin = f"http://127.0.0.1:{server.server_port}"
+    # By name: its cookies say `Domain=localhost`, and can say no address.
+    origin = f"http://localhost:{server.server_port}"
     issuer = f"{origin}/api/oidc" + ("/" if settings.get("trailing_slash") else "")
     server.behind, server.daemon_threads = behind, True
     server.admin = admin = Admin(f"http://{behind[0]}:{behind[1]}")
