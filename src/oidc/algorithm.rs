@@ -1,4 +1,5 @@
-//! The signature algorithms that we take (RFC 7518 section 3.1, RFC 8037 section 3.1).
+//! The signature algorithms that we take (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9864
+//! section 2.2).
 //!
 //! All of them are asymmetric: with a shared secret, whoever can check a token could make one.
 
@@ -44,8 +45,14 @@ impl Algorithm {
     ];
 
     /// The algorithm of this exact name (RFC 7515 section 4.1.1: case-sensitive), if we take it.
+    ///
+    /// `Ed25519` is the full name of what we take as `EdDSA` (RFC 9864 section 2.2): the curve was
+    /// always the key's alone to say, and is this one.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
+        if name == "Ed25519" {
+            return Some(Self::EdDsa);
+        }
         Self::ALL.into_iter().find(|one| one.as_str() == name)
     }
 
@@ -109,9 +116,10 @@ mod tests {
         for algorithm in Algorithm::ALL {
             assert_eq!(Algorithm::parse(algorithm.as_str()), Some(algorithm));
         }
+        assert_eq!(Algorithm::parse("Ed25519"), Some(Algorithm::EdDsa));
         for name in [
             "none", "None", "nOnE", "", "HS256", "HS384", "HS512", "rs256", "RS256 ", " RS256",
-            "RS1", "ES256K", "ES512", "EdDSA\0", "eddsa",
+            "RS1", "ES256K", "ES512", "EdDSA\0", "eddsa", "ed25519", "Ed448", "ESP256",
         ] {
             assert_eq!(Algorithm::parse(name), None, "{name:?}");
         }
