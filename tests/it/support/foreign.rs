@@ -395,8 +395,10 @@ impl Drop for Process {
     fn drop(&mut self) {
         drop(self.stdin.take());
         // It ends by itself, and its last line with it; its group is ended where it does not.
+        let failed = std::thread::panicking();
         let ended = loop {
             match self.lines.recv_timeout(Duration::from_secs(10)) {
+                Ok(line) if failed => println!("provider: {line}"), // shown with the failure
                 Ok(_) => {}
                 Err(error) => break error == RecvTimeoutError::Disconnected,
             }
@@ -416,12 +418,18 @@ impl Abroad {
     /// A gate before an app of its own, at this provider; `lines` go to the provider's settings,
     /// `more` to the rest.
     pub(crate) fn start(peer: Peer, lines: &str, more: &str) -> Self {
+        let world = Self::start_unasked(peer, lines, more);
+        world.gate.await_providers();
+        world
+    }
+
+    /// The same, without waiting until the provider has answered: it may never do so.
+    pub(crate) fn start_unasked(peer: Peer, lines: &str, more: &str) -> Self {
         let app = Upstream::start();
         let text = yaml(&peer.issuer, &app.url(), more);
         let client = "    client_id: dashboards\n";
         let text = text.replace(client, &format!("{client}{lines}"));
         let gate = Instance::start(&text, &peer.clock());
-        gate.await_providers();
         Self { peer, app, gate }
     }
 

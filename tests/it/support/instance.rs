@@ -16,6 +16,7 @@ use sidegate::base::secret::Secret;
 use sidegate::config::Verdict;
 use sidegate::config::environment::Environment;
 use sidegate::demo::provider::ClientRegistration;
+use sidegate::provider::Standing;
 use tokio::sync::oneshot;
 
 use super::browser::Browser;
@@ -119,21 +120,34 @@ impl Instance {
 
     /// Until the gate knows its providers: they are asked in the background.
     pub(crate) fn await_providers(&self) {
+        self.await_standing(|standings| {
+            let up = |one: &Standing| matches!(one, Standing::Up { .. });
+            standings.iter().all(up).then_some(())
+        });
+    }
+
+    /// What is wrong with the first provider that has something wrong with it.
+    pub(crate) fn await_fault(&self) -> String {
+        self.await_standing(|standings| {
+            standings.iter().find_map(|one| match one {
+                Standing::Down { cause, .. } => Some(cause.clone()),
+                Standing::Unasked | Standing::Up { .. } => None,
+            })
+        })
+    }
+
+    fn await_standing<T>(&self, seen: impl Fn(&[Standing]) -> Option<T>) -> T {
         let limit = Instant::now() + Duration::from_secs(60);
         let generation = self.shared.current.load();
-        while Instant::now() < limit {
-            let up = |provider: &Arc<sidegate::provider::Provider>| {
-                matches!(
-                    provider.health().standing(),
-                    sidegate::provider::Standing::Up { .. }
-                )
-            };
-            if generation.providers.iter().all(up) {
-                return;
+        loop {
+            let all = generation.providers.iter();
+            let standings: Vec<_> = all.map(|provider| provider.health().standing()).collect();
+            if let Some(found) = seen(&standings) {
+                return found;
             }
+            assert!(Instant::now() < limit, "{standings:?}: {}", self.log());
             std::thread::yield_now();
         }
-        panic!("the gate never learned about its provider: {}", self.log());
     }
 
     /// Everything that was logged so far.

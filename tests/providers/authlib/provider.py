@@ -5,7 +5,8 @@ and perhaps
   path                   of the issuer; `/op` unless given, and it may end with a slash
   alg                    what ID tokens are signed with: RS256, PS256, ES256, EdDSA
   access_token_lifetime  seconds
-  audiences              beside the client; the ID token then says `azp` too
+  audiences              of the ID token, beside the client
+  azp                    whether the ID token names the client as authorized party
   claims                 `id_token` (default) or `userinfo`: where e-mail, name and groups are said
   groups                 `list`, `string`, `words` (one string with spaces) or `nested`
   without                claims that nobody has, such as ["email"]
@@ -118,12 +119,13 @@ class Code(AuthorizationCodeMixin):
 class Token(TokenMixin):
     def __init__(self, user, data):
         self.user, self.data, self.at, self.dead = user, data, time.time(), False
+        self.scope = data.get("scope", "")
 
     def check_client(self, client):
         return client is CLIENT
 
     def get_scope(self):
-        return self.data.get("scope", "")
+        return self.scope
 
     def get_expires_in(self):
         return self.data["expires_in"]
@@ -171,13 +173,17 @@ class Oidc(OpenIDCode):
     def resolve_client_private_key(self, client):
         return KEYS.keys[-1]
 
+    def get_client_algorithm(self, client):
+        return ALG
+
     def get_encode_header(self, client):
         return {"alg": ALG, "kid": f"key of {ALG}"}
 
     def get_client_claims(self, client):
-        others = GIVEN.get("audiences")
         own = client.get_client_id()
-        return {"iss": ISSUER} | ({"aud": [own, *others], "azp": own} if others else {"aud": own})
+        others = GIVEN.get("audiences")
+        said = {"iss": ISSUER, "aud": [own, *others] if others else own}
+        return said | ({"azp": own} if GIVEN.get("azp") else {})
 
     def generate_user_info(self, user, scope):
         info = said_of(user, scope)

@@ -164,7 +164,7 @@ def plugin(settings, issuer):
     return {
         "module": "oidc", "name": "oidc", "display_name": "OpenID Connect", "enabled": True,
         "parameters": {
-            "iss": issuer, "jwt-type": kind, "jwt-key-size": "256",
+            "iss": issuer, "jwt-type": kind, "jwt-key-size": "512" if alg == "EdDSA" else "256",
             "jwks-private": json.dumps(keys(alg)),
             "access-token-duration": settings.get("access_token_lifetime", 3600),
             "refresh-token-duration": 86400, "code-duration": 600,
