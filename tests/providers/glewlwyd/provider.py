@@ -206,7 +206,7 @@ def declare(database, table, prefix, *properties):
 def start(folder, origin, behind):
     path = os.path.join(folder, "glewlwyd.db")
     with open(SCHEMA, encoding="utf-8") as file, sqlite3.connect(path) as database:
-        database.executescript(file.read())
+        database.executescript(f"BEGIN;{file.read()};COMMIT;")
         declare(database, "g_user_module_instance", "gumi", "groups")
         declare(database, "g_client_module_instance", "gcmi",
                 "post_logout_redirect_uris", "token_endpoint_auth_method")
