@@ -364,20 +364,30 @@ fn what_the_id_token_leaves_out_is_asked_for() {
     assert_eq!(world.app.last().fields("X-Forwarded-Email"), [address]);
 }
 
-// C25: glewlwyd says addresses and never whether they are verified: no rule believes them, unless
-// the operator vouches for the provider.
+// C25: an address of which nobody says that it is verified opens nothing and is told to no app,
+// unless the operator vouches for the provider.
 #[test]
 fn an_address_that_nobody_verified_opens_nothing() {
-    let rule = "routes: [{ access: { emails: [\"@example.com\"] } }]\n";
-    let world = Abroad::start(Peer::start(Make::Glewlwyd, &Value::Null), ASKED, rule);
-    let page = alice_in(&world);
-    assert_eq!(page.answer.status, 403, "{}", page.answer.text());
-    assert!(world.app.arrived().is_empty());
+    let rule = "routes: [{ match: { path: /admin/** }, access: { emails: [\"@example.com\"] } }, { access: signed_in }]\n";
+    let silent = json!({ "without": ["email_verified"] });
+    for make in [Make::Glewlwyd, Make::Authlib] {
+        let world = Abroad::start(Peer::start(make, &silent), ASKED, rule);
+        let mut alice = world.browser();
+        let form = world.peer.visit(&mut alice, &format!("{PUBLIC}/admin/x"));
+        let page = world.peer.sign_in(&mut alice, &form, "alice");
+        assert_eq!(page.answer.status, 403, "{}", page.answer.text());
+        assert!(world.app.arrived().is_empty());
+        let page = world.peer.visit(&mut alice, &format!("{PUBLIC}/open"));
+        assert_through(&world, &page);
+        assert!(world.app.last().fields("X-Forwarded-Email").is_empty());
 
-    let trusted = format!("{ASKED}    insecure_trust_email: true\n");
-    let world = Abroad::start(Peer::start(Make::Glewlwyd, &Value::Null), &trusted, rule);
-    let page = alice_in(&world);
-    assert_admin(&world, &page);
+        let trusted = format!("{ASKED}    insecure_trust_email: true\n");
+        let world = Abroad::start(Peer::start(make, &silent), &trusted, rule);
+        let page = alice_in(&world);
+        assert_admin(&world, &page);
+        let told = world.app.last().fields("X-Forwarded-Email");
+        assert_eq!(told, [world.peer.address_of("alice")]);
+    }
 }
 
 // B1: the issuer is compared byte for byte, and who gets it wrong is told what is wrong.

@@ -1,8 +1,9 @@
 """glewlwyd, of Debian's package, set up anew in a folder of its own and taken down with this process.
 
 The one argument is JSON: `client_id`, `client_secret`, `redirect_uri`, `post_logout_redirect_uri`,
-and perhaps `alg` (what ID tokens are signed with), `trailing_slash` (the issuer ends so) and
-`access_token_lifetime` (seconds). The first line printed is `ready <issuer>`. It ends at the end
+and perhaps `alg` (what ID tokens are signed with), `trailing_slash` (the issuer ends so),
+`access_token_lifetime` (seconds) and `without` (claims that are not mapped, such as
+["email_verified"]). The first line printed is `ready <issuer>`. It ends at the end
 of its standard input.
 
 glewlwyd itself listens at a loopback address that nobody else knows. In front of it stands a relay
@@ -158,6 +159,16 @@ def keys(alg):
                      for name in order]}
 
 
+def claims(settings):
+    """What tokens say beside name and address, which stand for themselves."""
+    told = [{"name": "groups", "user-property": "groups", "type": "string"},
+            {"name": "preferred_username", "user-property": "username", "type": "string"},
+            {"name": "email_verified", "user-property": "verified", "type": "boolean",
+             "boolean-value-true": "yes", "boolean-value-false": "no"}]
+    return [claim | {"mandatory": True, "scope": []} for claim in told
+            if claim["name"] not in settings.get("without", [])]
+
+
 def plugin(settings, issuer):
     alg = settings.get("alg", "RS256")
     kind = {"RS": "rsa", "PS": "rsa-pss", "ES": "ecdsa", "Ed": "eddsa"}[alg[:2]]
@@ -176,9 +187,7 @@ def plugin(settings, issuer):
             "auth-type-refresh-enabled": True, "allow-non-oidc": False,
             "subject-type": "public", "jwks-show": True, "allowed-scope": ["openid", "profile"],
             "name-claim": "mandatory", "email-claim": "mandatory", "scope-claim": "no",
-            "claims": [{"name": name, "user-property": of, "type": "string", "mandatory": True,
-                        "scope": []}
-                       for name, of in (("groups", "groups"), ("preferred_username", "username"))],
+            "claims": claims(settings),
             "pkce-allowed": True, "pkce-method-plain-allowed": False, "pkce-required": True,
             "introspection-revocation-allowed": True,
             "introspection-revocation-allow-target-client": True,
@@ -193,12 +202,12 @@ def plugin(settings, issuer):
     }
 
 
-def declare(database, table, prefix, *properties):
-    """Properties of people or clients that have many values: glewlwyd knows few by itself."""
+def declare(database, table, prefix, **properties):
+    """Properties of people or clients, and whether they have many values: few are known anyway."""
     column = f"{prefix}_parameters"
     parameters = json.loads(database.execute(f"SELECT {column} FROM {table}").fetchone()[0])
-    for name in properties:
-        parameters["data-format"][name] = {"multiple": True, "read": True, "write": True,
+    for name, multiple in properties.items():
+        parameters["data-format"][name] = {"multiple": multiple, "read": True, "write": True,
                                            "profile-read": False, "profile-write": False}
     database.execute(f"UPDATE {table} SET {column} = ?", (json.dumps(parameters),))
 
@@ -207,9 +216,9 @@ def start(folder, origin, behind):
     path = os.path.join(folder, "glewlwyd.db")
     with open(SCHEMA, encoding="utf-8") as file, sqlite3.connect(path) as database:
         database.executescript(f"BEGIN;{file.read()};COMMIT;")
-        declare(database, "g_user_module_instance", "gumi", "groups")
+        declare(database, "g_user_module_instance", "gumi", groups=True, verified=False)
         declare(database, "g_client_module_instance", "gcmi",
-                "post_logout_redirect_uris", "token_endpoint_auth_method")
+                post_logout_redirect_uris=True, token_endpoint_auth_method=True)
     config = os.path.join(folder, "glewlwyd.conf")
     with open(config, "w", encoding="utf-8") as file:
         file.write(f'''
@@ -285,7 +294,7 @@ def main():
         scopes = ["openid", "profile", "email", "groups", "offline_access"]
         for username, person in PEOPLE.items():
             admin.ask("POST", "user/", person | {"username": username, "password": PASSWORD,
-                                                 "enabled": True, "scope": scopes + ["g_profile"]})
+                                                 "enabled": True, "verified": "yes", "scope": scopes + ["g_profile"]})
         admin.ask("POST", "mod/plugin/", plugin(settings, issuer))
         admin.ask("POST", "client/", {
             "client_id": settings["client_id"], "name": "Sidegate", "confidential": True,
