@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use sidegate::base::clock::Clock;
-use sidegate::demo::provider::{Endpoint, User};
+use sidegate::demo::provider::{Endpoint, Lifetimes, User};
 use url::Url;
 
 use super::browser::{Browser, Page};
@@ -80,6 +80,24 @@ impl Peer {
         };
         let peer = Self { make, issuer, runs };
         peer.set_groups("alice", &["admins", "dev"]);
+        peer
+    }
+
+    /// Starts one that issues a refresh token with every code, a new one for each use of it, and
+    /// access tokens that live for so many seconds.
+    pub(crate) fn renewing(make: Make, seconds: u64) -> Self {
+        let peer = match make {
+            Make::OidcProvider => {
+                Self::start(make, &json!({ "REFRESH": "always", "LIFETIME": seconds }))
+            }
+            _ => Self::start(make, &json!({ "access_token_lifetime": seconds })),
+        };
+        if let Runs::Here(provider) = &peer.runs {
+            provider.provider().set_lifetimes(Lifetimes {
+                access_token: Duration::from_secs(seconds),
+                ..Lifetimes::default()
+            });
+        }
         peer
     }
 
