@@ -331,6 +331,77 @@ fn several_audiences_pass_with_azp_or_where_they_are_trusted() {
 }
 
 #[test]
+fn a_list_of_one_audience_is_that_audience() {
+    let (world, page) = alice_at(Make::Authlib, &json!({ "audiences": [] }), ASKED);
+    assert_admin(&world, &page);
+}
+
+// A secret that is wrong is the operator's to know of: the person learns that it is not their fault,
+// the log says which answer it was.
+#[test]
+fn a_wrong_secret_lets_nobody_in_and_is_told_to_the_operator() {
+    for (make, more) in [
+        (Make::OidcProvider, json!({ "SECRET": "another-secret" })),
+        (Make::Authlib, json!({ "client_secret": "another-secret" })),
+        (Make::Glewlwyd, json!({ "client_secret": "another-secret" })),
+    ] {
+        let (world, page) = alice_at(make, &more, ASKED);
+        assert_eq!(page.answer.status, 502, "{make:?}: {}", page.answer.text());
+        assert!(world.app.arrived().is_empty(), "{make:?}");
+        let log = world.gate.logged("login_failed");
+        // The standard's word, and glewlwyd's for the same.
+        let said = ["invalid_client", "unauthorized_client"];
+        assert!(
+            said.iter().any(|word| log.contains(word)),
+            "{make:?}: {log}"
+        );
+        assert!(!log.contains(SECRET), "{make:?}");
+    }
+}
+
+// G2: where no ID token is kept to show, the session here ends all the same.
+#[test]
+fn a_sign_out_without_a_hint_ends_the_session_here() {
+    for make in [
+        Make::Embedded,
+        Make::OidcProvider,
+        Make::Authlib,
+        Make::Glewlwyd,
+    ] {
+        let lines = format!("{ASKED}    id_token_hint: never\n");
+        let world = Abroad::start(Peer::start(make, &Value::Null), &lines, ROUTES);
+        let mut alice = world.browser();
+        let form = world.peer.visit(&mut alice, &format!("{PUBLIC}/open"));
+        let page = world.peer.sign_in(&mut alice, &form, "alice");
+        assert_through(&world, &page);
+        let out = format!("{PUBLIC}/oauth2/sign_out");
+        let answer = alice.submit(&out, &format!("{PUBLIC}/"), "");
+        let page = alice.follow(&out, answer);
+        assert!(alice.names("gate.test").is_empty(), "{make:?}");
+        world.app.forget();
+        assert_eq!(alice.open(&out).status, 200, "{make:?}: nobody to sign out");
+        assert_eq!(
+            alice.open(&format!("{PUBLIC}/open")).status,
+            302,
+            "{make:?}: a login begins"
+        );
+        assert!(world.app.arrived().is_empty(), "{make:?}");
+        // Two of them ask the person and lead back; the other two stop at a page of theirs.
+        let back = match make {
+            Make::Embedded | Make::OidcProvider => world.peer.sign_out(&mut alice, page),
+            Make::Authlib | Make::Glewlwyd => continue,
+        };
+        assert!(
+            back.answer.text().contains("You are signed out"),
+            "{make:?}: {}",
+            back.url
+        );
+        let form = world.peer.visit(&mut alice, &format!("{PUBLIC}/open"));
+        assert!(world.peer.asks(&form), "{make:?}: {}", form.url);
+    }
+}
+
+#[test]
 fn groups_are_read_wherever_and_however_a_provider_says_them() {
     let nested = format!("{ASKED}    claims: {{ groups: realm.roles }}\n");
     let (world, page) = alice_at(Make::Authlib, &json!({ "groups": "nested" }), &nested);

@@ -5,7 +5,7 @@ and perhaps
   path                   of the issuer; `/op` unless given, and it may end with a slash
   alg                    what ID tokens are signed with: RS256, PS256, ES256, EdDSA
   access_token_lifetime  seconds
-  audiences              of the ID token, beside the client
+  audiences              of the ID token beside the client; without any it is a list all the same
   azp                    whether the ID token names the client as authorized party
   claims                 `id_token` (default) or `userinfo`: where e-mail, name and groups are said
   groups                 `list`, `string`, `words` (one string with spaces) or `nested`
@@ -182,7 +182,7 @@ class Oidc(OpenIDCode):
     def get_client_claims(self, client):
         own = client.get_client_id()
         others = GIVEN.get("audiences")
-        said = {"iss": ISSUER, "aud": [own, *others] if others else own}
+        said = {"iss": ISSUER, "aud": own if others is None else [own, *others]}
         return said | ({"azp": own} if GIVEN.get("azp") else {})
 
     def generate_user_info(self, user, scope):
