@@ -7,7 +7,7 @@ mod unusual;
 use serde_json::{Value, json};
 
 use crate::support::browser::{Browser, Page};
-use crate::support::foreign::{Abroad, Make, Peer};
+use crate::support::foreign::{Abroad, Make, SomeProvider};
 use crate::support::instance::PUBLIC;
 
 /// What every gate of these stories asks for and whom it lets where.
@@ -40,7 +40,7 @@ const STEPS: &[Step] = &[
 ];
 
 fn told(make: Make, more: &Value) {
-    let world = Abroad::start(Peer::start(make, more), SCOPES, ROUTES);
+    let world = Abroad::start(SomeProvider::start(make, more), SCOPES, ROUTES);
     let alice = world.browser();
     let mut story = Story {
         world,
@@ -92,9 +92,9 @@ fn the_story_holds_at_glewlwyd_under_an_issuer_that_ends_with_a_slash() {
 fn login(story: &mut Story) {
     let Story { world, alice, .. } = story;
     let deep = format!("{PUBLIC}{DEEP}");
-    let form = world.peer.visit(alice, &deep);
+    let form = world.provider.visit(alice, &deep);
     assert!(world.app.arrived().is_empty(), "nothing before the login");
-    let page = world.peer.sign_in(alice, &form, "alice");
+    let page = world.provider.sign_in(alice, &form, "alice");
     assert_eq!(page.url.as_str(), deep);
     assert_through(world, &page);
     assert!(
@@ -104,13 +104,13 @@ fn login(story: &mut Story) {
             .request_line()
             .contains(&format!("{DEEP} "))
     );
-    assert_eq!(world.peer.token_calls("authorization_code"), 1);
+    assert_eq!(world.provider.token_calls("authorization_code"), 1);
 }
 
 fn identity(story: &mut Story) {
-    let (peer, last) = (&story.world.peer, story.world.app.last());
+    let (provider, last) = (&story.world.provider, story.world.app.last());
     let [subject] = <[String; 1]>::try_from(last.fields("X-Forwarded-User")).unwrap();
-    match peer.subject("alice") {
+    match provider.subject("alice") {
         Some(known) => assert_eq!(subject, known),
         None => assert!(
             subject.len() > 20 && !subject.contains("alice"),
@@ -118,12 +118,15 @@ fn identity(story: &mut Story) {
         ),
     }
     story.subject = subject;
-    assert_eq!(last.fields("X-Forwarded-Email"), [peer.address_of("alice")]);
+    assert_eq!(
+        last.fields("X-Forwarded-Email"),
+        [provider.address_of("alice")]
+    );
     assert_eq!(last.fields("X-Forwarded-Groups"), ["admins,dev"]);
     assert_eq!(last.fields("X-Forwarded-Preferred-Username"), ["alice"]);
     let page = story
         .world
-        .peer
+        .provider
         .visit(&mut story.alice, &format!("{PUBLIC}/admin/x"));
     assert_through(&story.world, &page);
 }
@@ -131,12 +134,12 @@ fn identity(story: &mut Story) {
 fn denied(story: &mut Story) {
     let world = &story.world;
     let mut bob = world.browser();
-    let form = world.peer.visit(&mut bob, &format!("{PUBLIC}/admin/x"));
+    let form = world.provider.visit(&mut bob, &format!("{PUBLIC}/admin/x"));
     world.app.forget();
-    let page = world.peer.sign_in(&mut bob, &form, "bob");
+    let page = world.provider.sign_in(&mut bob, &form, "bob");
     assert_eq!(page.answer.status, 403, "{}", page.answer.text());
     assert!(world.app.arrived().is_empty());
-    let page = world.peer.visit(&mut bob, &format!("{PUBLIC}/open"));
+    let page = world.provider.visit(&mut bob, &format!("{PUBLIC}/open"));
     assert_through(world, &page);
     assert_ne!(
         world.app.last().fields("X-Forwarded-User"),
@@ -147,9 +150,9 @@ fn denied(story: &mut Story) {
 fn not_admitted(story: &mut Story) {
     let world = &story.world;
     let mut carol = world.browser();
-    let form = world.peer.visit(&mut carol, &format!("{PUBLIC}/open"));
+    let form = world.provider.visit(&mut carol, &format!("{PUBLIC}/open"));
     world.app.forget();
-    let page = world.peer.sign_in(&mut carol, &form, "carol");
+    let page = world.provider.sign_in(&mut carol, &form, "carol");
     assert_eq!(page.answer.status, 403, "{}", page.answer.text());
     assert!(world.app.arrived().is_empty());
     let sessions = carol.names("gate.test");
@@ -158,16 +161,18 @@ fn not_admitted(story: &mut Story) {
 
 fn groups_change(story: &mut Story) {
     let world = &story.world;
-    world.peer.set_groups("alice", &["ops"]);
+    world.provider.set_groups("alice", &["ops"]);
     let mut anew = world.browser();
-    let form = world.peer.visit(&mut anew, &format!("{PUBLIC}/open"));
-    let page = world.peer.sign_in(&mut anew, &form, "alice");
+    let form = world.provider.visit(&mut anew, &format!("{PUBLIC}/open"));
+    let page = world.provider.sign_in(&mut anew, &form, "alice");
     assert_through(world, &page);
     let last = world.app.last();
     assert_eq!(last.fields("X-Forwarded-Groups"), ["ops"]);
     assert_eq!(last.fields("X-Forwarded-User"), [story.subject.as_str()]);
     world.app.forget();
-    let page = world.peer.visit(&mut anew, &format!("{PUBLIC}/admin/x"));
+    let page = world
+        .provider
+        .visit(&mut anew, &format!("{PUBLIC}/admin/x"));
     assert_eq!(page.answer.status, 403, "no admin any more");
     assert!(world.app.arrived().is_empty());
 }
@@ -177,7 +182,7 @@ fn sign_out(story: &mut Story) {
     let out = format!("{PUBLIC}/oauth2/sign_out");
     let answer = alice.submit(&out, &format!("{PUBLIC}/"), "");
     let page = alice.follow(&out, answer);
-    let page = world.peer.sign_out(alice, page);
+    let page = world.provider.sign_out(alice, page);
     assert!(
         page.url.as_str().starts_with(&out),
         "back at the gate: {}",
@@ -190,9 +195,9 @@ fn sign_out(story: &mut Story) {
         page.answer.text()
     );
     world.app.forget();
-    let form = world.peer.visit(alice, &format!("{PUBLIC}{DEEP}"));
+    let form = world.provider.visit(alice, &format!("{PUBLIC}{DEEP}"));
     assert!(
-        world.peer.asks(&form),
+        world.provider.asks(&form),
         "the provider forgot her too: {}",
         form.url
     );
@@ -204,18 +209,18 @@ fn sign_out(story: &mut Story) {
 fn signed_out_at_the_provider(story: &mut Story) {
     let Story { world, alice, .. } = story;
     let deep = format!("{PUBLIC}{DEEP}");
-    let form = world.peer.visit(alice, &deep);
-    let page = world.peer.sign_in(alice, &form, "alice");
+    let form = world.provider.visit(alice, &deep);
+    let page = world.provider.sign_in(alice, &form, "alice");
     assert_through(world, &page);
     let forget_gate = |browser: &mut Browser| browser.jar.retain(|one| one.host != "gate.test");
     forget_gate(alice);
-    let page = world.peer.visit(alice, &deep);
+    let page = world.provider.visit(alice, &deep);
     assert_through(world, &page);
-    world.peer.revoke("alice");
+    world.provider.revoke("alice");
     forget_gate(alice);
     world.app.forget();
-    let form = world.peer.visit(alice, &deep);
-    assert!(world.peer.asks(&form), "a login again: {}", form.url);
+    let form = world.provider.visit(alice, &deep);
+    assert!(world.provider.asks(&form), "a login again: {}", form.url);
     assert!(world.app.arrived().is_empty());
 }
 

@@ -6,27 +6,27 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use crate::support::browser::Browser;
-use crate::support::foreign::{Make, Peer};
+use crate::support::foreign::{Make, SomeProvider};
 use crate::support::instance::{PUBLIC, SECRET};
 use crate::support::upstream::Upstream;
 
 /// A client by hand: what the providers do with refresh tokens, without a gate between.
 struct Client<'a> {
-    peer: &'a Peer,
+    provider: &'a SomeProvider,
     browser: Browser,
     metadata: Value,
 }
 
 impl<'a> Client<'a> {
-    fn of(peer: &'a Peer, app: &Upstream) -> Self {
+    fn of(provider: &'a SomeProvider, app: &Upstream) -> Self {
         let mut browser = Browser::new()
             .resolve(PUBLIC, app.address)
-            .resolve(&peer.origin(), peer.address());
-        let base = peer.issuer.trim_end_matches('/');
+            .resolve(&provider.origin(), provider.address());
+        let base = provider.issuer.trim_end_matches('/');
         let document = browser.open(&format!("{base}/.well-known/openid-configuration"));
         let metadata = serde_json::from_str(&document.text()).unwrap();
         Self {
-            peer,
+            provider,
             browser,
             metadata,
         }
@@ -51,9 +51,9 @@ impl<'a> Client<'a> {
         ]);
         let url = self.metadata["authorization_endpoint"].as_str().unwrap();
         let form = self
-            .peer
+            .provider
             .visit(&mut self.browser, &format!("{url}?{query}"));
-        let page = self.peer.sign_in(&mut self.browser, &form, username);
+        let page = self.provider.sign_in(&mut self.browser, &form, username);
         let code = page.url.query_pairs().find(|(name, _)| name == "code");
         let code = code.unwrap_or_else(|| panic!("no code: {}", page.url)).1;
         let (status, tokens) = self.ask(&[
@@ -94,33 +94,51 @@ fn encoded(pairs: &[(&str, &str)]) -> String {
     text.finish()
 }
 
+const ALL: [Make; 4] = [
+    Make::Embedded,
+    Make::OidcProvider,
+    Make::Authlib,
+    Make::Glewlwyd,
+];
+
 /// What the stories of renewal rest on, at each of them.
 #[test]
 fn every_provider_rotates_refresh_tokens_counts_them_and_can_revoke_them() {
-    for make in [
-        Make::Embedded,
-        Make::OidcProvider,
-        Make::Authlib,
-        Make::Glewlwyd,
-    ] {
-        let (peer, app) = (Peer::renewing(make, 7), Upstream::start());
-        let mut client = Client::of(&peer, &app);
+    for make in ALL {
+        let (provider, app) = (SomeProvider::renewing(make, 7), Upstream::start());
+        let mut client = Client::of(&provider, &app);
         let first = client.sign_in("alice");
         assert_eq!(first["expires_in"], 7, "{make:?}: {first}");
         let (status, second) = client.renew(&first);
         assert_eq!(status, 200, "{make:?}: {second}");
         assert_ne!(first["refresh_token"], second["refresh_token"], "{make:?}");
-        assert_eq!(peer.token_calls("authorization_code"), 1, "{make:?}");
-        assert_eq!(peer.token_calls("refresh_token"), 1, "{make:?}");
-        peer.revoke("alice");
+        assert_eq!(provider.token_calls("authorization_code"), 1, "{make:?}");
+        assert_eq!(provider.token_calls("refresh_token"), 1, "{make:?}");
+        provider.revoke("alice");
         let (status, refused) = client.renew(&second);
         assert_eq!(status, 400, "{make:?}: {refused}");
-        assert_eq!(peer.token_calls("refresh_token"), 2, "{make:?}");
+        assert_eq!(provider.token_calls("refresh_token"), 2, "{make:?}");
         let anew = client.sign_in("alice");
         assert_eq!(
             client.renew(&anew).0,
             200,
             "{make:?}: a new login is a new start"
         );
+    }
+}
+
+/// A token that is used twice was stolen or asked for twice at a time: most end all that came of it.
+#[test]
+fn a_refresh_token_that_is_used_twice_ends_the_chain_nearly_everywhere() {
+    for make in ALL {
+        let (provider, app) = (SomeProvider::renewing(make, 7), Upstream::start());
+        let mut client = Client::of(&provider, &app);
+        let first = client.sign_in("alice");
+        let (status, second) = client.renew(&first);
+        assert_eq!(status, 200, "{make:?}: {second}");
+        assert_eq!(client.renew(&first).0, 400, "{make:?}: used already");
+        let newer = client.renew(&second).0;
+        let expected = if make == Make::Authlib { 200 } else { 400 };
+        assert_eq!(newer, expected, "{make:?}");
     }
 }

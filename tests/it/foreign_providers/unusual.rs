@@ -4,20 +4,22 @@ use serde_json::{Value, json};
 
 use super::{ROUTES, assert_through};
 use crate::support::browser::Page;
-use crate::support::foreign::{Abroad, Make, Peer};
+use crate::support::foreign::{Abroad, Make, SomeProvider};
 use crate::support::instance::{PUBLIC, SECRET};
 
 /// Alice signs in at this provider, with these lines in its settings, and asks for the admins' page.
 fn alice_at(make: Make, more: &Value, lines: &str) -> (Abroad, Page) {
-    let world = Abroad::start(Peer::start(make, more), lines, ROUTES);
+    let world = Abroad::start(SomeProvider::start(make, more), lines, ROUTES);
     let page = alice_in(&world);
     (world, page)
 }
 
 fn alice_in(world: &Abroad) -> Page {
     let mut alice = world.browser();
-    let form = world.peer.visit(&mut alice, &format!("{PUBLIC}/admin/x"));
-    world.peer.sign_in(&mut alice, &form, "alice")
+    let form = world
+        .provider
+        .visit(&mut alice, &format!("{PUBLIC}/admin/x"));
+    world.provider.sign_in(&mut alice, &form, "alice")
 }
 
 fn assert_admin(world: &Abroad, page: &Page) {
@@ -60,7 +62,7 @@ fn id_tokens_signed_with_eddsa_are_read() {
     signed_with(Make::Glewlwyd, "EdDSA");
 }
 
-// RFC 9864 section 2.2: what the curve is stands in the name.
+// C1, RFC 9864 section 2.2: what the curve is stands in the name.
 #[test]
 fn id_tokens_signed_with_the_fully_named_ed25519_are_read() {
     signed_with(Make::OidcProvider, "Ed25519");
@@ -75,7 +77,7 @@ fn a_secret_goes_into_the_form_where_it_is_wanted_there() {
     }
 }
 
-// C17, OpenID Connect Core section 3.1.3.7: other audiences are in order where we are the party
+// C16, OpenID Connect Core section 3.1.3.7: other audiences are in order where we are the party
 // that the token was made for, or the operator trusts them by name, and not otherwise.
 #[test]
 fn several_audiences_pass_with_azp_or_where_they_are_trusted() {
@@ -138,10 +140,10 @@ fn a_sign_out_without_a_hint_ends_the_session_here() {
         Make::Glewlwyd,
     ] {
         let lines = format!("{ASKED}    id_token_hint: never\n");
-        let world = Abroad::start(Peer::start(make, &Value::Null), &lines, ROUTES);
+        let world = Abroad::start(SomeProvider::start(make, &Value::Null), &lines, ROUTES);
         let mut alice = world.browser();
-        let form = world.peer.visit(&mut alice, &format!("{PUBLIC}/open"));
-        let page = world.peer.sign_in(&mut alice, &form, "alice");
+        let form = world.provider.visit(&mut alice, &format!("{PUBLIC}/open"));
+        let page = world.provider.sign_in(&mut alice, &form, "alice");
         assert_through(&world, &page);
         let out = format!("{PUBLIC}/oauth2/sign_out");
         let answer = alice.submit(&out, &format!("{PUBLIC}/"), "");
@@ -157,7 +159,7 @@ fn a_sign_out_without_a_hint_ends_the_session_here() {
         assert!(world.app.arrived().is_empty(), "{make:?}");
         // Two of them ask the person and lead back; the other two stop at a page of theirs.
         let back = match make {
-            Make::Embedded | Make::OidcProvider => world.peer.sign_out(&mut alice, page),
+            Make::Embedded | Make::OidcProvider => world.provider.sign_out(&mut alice, page),
             Make::Authlib | Make::Glewlwyd => continue,
         };
         assert!(
@@ -165,8 +167,8 @@ fn a_sign_out_without_a_hint_ends_the_session_here() {
             "{make:?}: {}",
             back.url
         );
-        let form = world.peer.visit(&mut alice, &format!("{PUBLIC}/open"));
-        assert!(world.peer.asks(&form), "{make:?}: {}", form.url);
+        let form = world.provider.visit(&mut alice, &format!("{PUBLIC}/open"));
+        assert!(world.provider.asks(&form), "{make:?}: {}", form.url);
     }
 }
 
@@ -204,7 +206,7 @@ fn somebody_without_an_address_signs_in_and_has_none() {
 fn what_the_id_token_leaves_out_is_asked_for() {
     let (world, page) = alice_at(Make::Authlib, &json!({ "claims": "userinfo" }), ASKED);
     assert_admin(&world, &page);
-    let address = world.peer.address_of("alice");
+    let address = world.provider.address_of("alice");
     assert_eq!(world.app.last().fields("X-Forwarded-Email"), [address]);
 }
 
@@ -215,22 +217,24 @@ fn an_address_that_nobody_verified_opens_nothing() {
     let rule = "routes: [{ match: { path: /admin/** }, access: { emails: [\"@example.com\"] } }, { access: signed_in }]\n";
     let silent = json!({ "without": ["email_verified"] });
     for make in [Make::Glewlwyd, Make::Authlib] {
-        let world = Abroad::start(Peer::start(make, &silent), ASKED, rule);
+        let world = Abroad::start(SomeProvider::start(make, &silent), ASKED, rule);
         let mut alice = world.browser();
-        let form = world.peer.visit(&mut alice, &format!("{PUBLIC}/admin/x"));
-        let page = world.peer.sign_in(&mut alice, &form, "alice");
+        let form = world
+            .provider
+            .visit(&mut alice, &format!("{PUBLIC}/admin/x"));
+        let page = world.provider.sign_in(&mut alice, &form, "alice");
         assert_eq!(page.answer.status, 403, "{}", page.answer.text());
         assert!(world.app.arrived().is_empty());
-        let page = world.peer.visit(&mut alice, &format!("{PUBLIC}/open"));
+        let page = world.provider.visit(&mut alice, &format!("{PUBLIC}/open"));
         assert_through(&world, &page);
         assert!(world.app.last().fields("X-Forwarded-Email").is_empty());
 
         let trusted = format!("{ASKED}    insecure_trust_email: true\n");
-        let world = Abroad::start(Peer::start(make, &silent), &trusted, rule);
+        let world = Abroad::start(SomeProvider::start(make, &silent), &trusted, rule);
         let page = alice_in(&world);
         assert_admin(&world, &page);
         let told = world.app.last().fields("X-Forwarded-Email");
-        assert_eq!(told, [world.peer.address_of("alice")]);
+        assert_eq!(told, [world.provider.address_of("alice")]);
     }
 }
 
@@ -238,10 +242,10 @@ fn an_address_that_nobody_verified_opens_nothing() {
 #[test]
 fn a_slash_too_many_or_too_few_is_no_login_and_says_so() {
     for (path, configured) in [("/op", "/op/"), ("/op/", "/op")] {
-        let mut peer = Peer::start(Make::Authlib, &json!({ "path": path }));
-        let published = peer.issuer.clone();
-        peer.issuer = format!("{}{configured}", peer.origin());
-        let world = Abroad::start_unasked(peer, ASKED, ROUTES);
+        let mut provider = SomeProvider::start(Make::Authlib, &json!({ "path": path }));
+        let published = provider.issuer.clone();
+        provider.issuer = format!("{}{configured}", provider.origin());
+        let world = Abroad::start_unasked(provider, ASKED, ROUTES);
         let cause = world.gate.await_fault();
         assert!(cause.contains(&format!("`{published}`")), "{cause}");
         assert!(cause.contains("slash"), "{cause}");
@@ -251,11 +255,15 @@ fn a_slash_too_many_or_too_few_is_no_login_and_says_so() {
     }
 }
 
-// A17: we ask for no response mode, so that a code comes by GET; what comes by POST is refused
+// A11: we ask for no response mode, so that a code comes by GET; what comes by POST is refused
 // before anything of it is read, and spends nothing.
 #[test]
 fn a_code_that_comes_by_form_post_is_refused_and_not_redeemed() {
-    let world = Abroad::start(Peer::start(Make::Glewlwyd, &Value::Null), ASKED, ROUTES);
+    let world = Abroad::start(
+        SomeProvider::start(Make::Glewlwyd, &Value::Null),
+        ASKED,
+        ROUTES,
+    );
     let mut alice = world.browser();
     let form = alice.visit(&format!("{PUBLIC}/admin/x"));
     let mut page = form.clone();
@@ -271,8 +279,8 @@ fn a_code_that_comes_by_form_post_is_refused_and_not_redeemed() {
         query.append_pair(&name, &format!("{value}{more}"));
     }
     drop(query);
-    let posting = world.peer.sign_in(&mut alice, &page, "alice");
-    assert!(posting.url.as_str().starts_with(&world.peer.origin()));
+    let posting = world.provider.sign_in(&mut alice, &page, "alice");
+    assert!(posting.url.as_str().starts_with(&world.provider.origin()));
     assert!(
         posting.answer.text().contains("name=\"code\""),
         "{}",
@@ -281,6 +289,6 @@ fn a_code_that_comes_by_form_post_is_refused_and_not_redeemed() {
     let answer = alice.submit_form(&posting, &[]);
     assert_eq!(answer.status, 405, "{}", answer.text());
     assert_eq!(answer.field("allow"), Some("GET"));
-    assert_eq!(world.peer.token_calls("authorization_code"), 0);
+    assert_eq!(world.provider.token_calls("authorization_code"), 0);
     assert!(world.app.arrived().is_empty());
 }

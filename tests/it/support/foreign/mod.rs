@@ -35,7 +35,7 @@ pub(crate) enum Make {
 }
 
 /// A provider that runs. It ends when it is dropped.
-pub(crate) struct Peer {
+pub(crate) struct SomeProvider {
     pub(crate) make: Make,
     pub(crate) issuer: String,
     runs: Runs,
@@ -48,14 +48,14 @@ enum Runs {
 
 /// Provider, app and gate.
 pub(crate) struct Abroad {
-    pub(crate) peer: Peer,
+    pub(crate) provider: SomeProvider,
     pub(crate) app: Upstream,
     pub(crate) gate: Instance,
 }
 
-// -------------------------------------------------------------------------------- Peer
+// -------------------------------------------------------------------------------- SomeProvider
 
-impl Peer {
+impl SomeProvider {
     /// Starts one, with the gate registered as `dashboards`. `more` are settings of that make's own;
     /// its program says which there are.
     pub(crate) fn start(make: Make, more: &Value) -> Self {
@@ -74,27 +74,27 @@ impl Peer {
                 (process.said.clone(), Runs::Apart(process))
             }
         };
-        let peer = Self { make, issuer, runs };
-        peer.set_groups("alice", &["admins", "dev"]);
-        peer
+        let provider = Self { make, issuer, runs };
+        provider.set_groups("alice", &["admins", "dev"]);
+        provider
     }
 
     /// Starts one that issues a refresh token with every code, a new one for each use of it, and
     /// access tokens that live for so many seconds.
     pub(crate) fn renewing(make: Make, seconds: u64) -> Self {
-        let peer = match make {
+        let provider = match make {
             Make::OidcProvider => {
                 Self::start(make, &json!({ "REFRESH": "always", "LIFETIME": seconds }))
             }
             _ => Self::start(make, &json!({ "access_token_lifetime": seconds })),
         };
-        if let Runs::Here(provider) = &peer.runs {
+        if let Runs::Here(provider) = &provider.runs {
             provider.provider().set_lifetimes(Lifetimes {
                 access_token: Duration::from_secs(seconds),
                 ..Lifetimes::default()
             });
         }
-        peer
+        provider
     }
 
     /// Scheme, host and port.
@@ -308,26 +308,30 @@ fn embedded() -> (String, Runs) {
 impl Abroad {
     /// A gate before an app of its own, at this provider; `lines` go to the provider's settings,
     /// `more` to the rest.
-    pub(crate) fn start(peer: Peer, lines: &str, more: &str) -> Self {
-        let world = Self::start_unasked(peer, lines, more);
+    pub(crate) fn start(provider: SomeProvider, lines: &str, more: &str) -> Self {
+        let world = Self::start_unasked(provider, lines, more);
         world.gate.await_providers();
         world
     }
 
     /// The same, without waiting until the provider has answered: it may never do so.
-    pub(crate) fn start_unasked(peer: Peer, lines: &str, more: &str) -> Self {
+    pub(crate) fn start_unasked(provider: SomeProvider, lines: &str, more: &str) -> Self {
         let app = Upstream::start();
-        let text = yaml(&peer.issuer, &app.url(), more);
+        let text = yaml(&provider.issuer, &app.url(), more);
         let client = "    client_id: dashboards\n";
         let text = text.replace(client, &format!("{client}{lines}"));
-        let gate = Instance::start(&text, &peer.clock());
-        Self { peer, app, gate }
+        let gate = Instance::start(&text, &provider.clock());
+        Self {
+            provider,
+            app,
+            gate,
+        }
     }
 
     /// A browser that reaches the gate and the provider under their names.
     pub(crate) fn browser(&self) -> Browser {
         Browser::new()
             .resolve(PUBLIC, self.gate.address)
-            .resolve(&self.peer.origin(), self.peer.address())
+            .resolve(&self.provider.origin(), self.provider.address())
     }
 }
