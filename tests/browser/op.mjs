@@ -7,7 +7,7 @@
 //   CLIENT_ID, SECRET  the first client's name, and the secret of all
 //   ALG      what the first client's ID tokens are signed with, RS256 unless given
 //   CLAIMS   `userinfo`: e-mail, name and groups are said there and in no ID token
-//   LIFETIME of access and ID tokens in seconds, 60 unless given
+//   LIFETIME of access tokens in seconds, 60 unless given
 //   REFRESH  `always`: a refresh token comes whether or not it was asked for
 //   STDIN    `watched`: this process ends when its standard input does
 //
@@ -133,7 +133,7 @@ const provider = new Provider(issuer, {
   },
   ttl: {
     AccessToken: lifetime,
-    IdToken: lifetime,
+    IdToken: 600, // not the access token's: a story moves the gate's clock beyond that one's end
     RefreshToken: 600,
     Session: 3600,
     Grant: 3600,
