@@ -238,6 +238,37 @@ fn an_address_that_nobody_verified_opens_nothing() {
     }
 }
 
+// D1, D4: a provider that keeps everything in memory has other keys of the same names after a
+// restart: sessions do not notice, and the next login works at once.
+#[test]
+fn a_provider_that_forgot_everything_signs_nobody_out_and_lets_people_in_again() {
+    let world = Abroad::start(
+        SomeProvider::start(Make::Authlib, &Value::Null),
+        ASKED,
+        ROUTES,
+    );
+    let mut alice = world.browser();
+    let form = world
+        .provider
+        .visit(&mut alice, &format!("{PUBLIC}/admin/x"));
+    let page = world.provider.sign_in(&mut alice, &form, "alice");
+    assert_admin(&world, &page);
+    world.provider.forget_everything();
+    let page = world
+        .provider
+        .visit(&mut alice, &format!("{PUBLIC}/admin/y"));
+    assert_admin(&world, &page);
+    assert!(world.app.last().request_line().contains("/admin/y"));
+    let page = alice_in(&world);
+    assert_admin(&world, &page);
+    // Her ID token is nothing to the provider any more; signing out with it ends the session here.
+    let out = format!("{PUBLIC}/oauth2/sign_out");
+    let answer = alice.submit(&out, &format!("{PUBLIC}/"), "");
+    let page = alice.follow(&out, answer);
+    assert!(page.url.as_str().starts_with(&world.provider.origin()));
+    assert!(alice.names("gate.test").is_empty());
+}
+
 // B1: the issuer is compared byte for byte, and who gets it wrong is told what is wrong.
 #[test]
 fn a_slash_too_many_or_too_few_is_no_login_and_says_so() {

@@ -15,6 +15,7 @@ The first line printed is `ready <issuer>`. It ends at the end of its standard i
   GET  /-/calls    [{"call": "token", "grant_type": "refresh_token"}, ...]
   POST /-/groups   {"user": "alice", "groups": ["dev"]}: from the next token on
   POST /-/revoke   {"user": "alice"}: ends sessions and tokens
+  POST /-/restart  {}: other keys of the same names, nobody is known any more
 """
 
 import json
@@ -56,8 +57,14 @@ KINDS = {
 }
 # Another key is published beside the one that signs, so that `kid` has to be read.
 OTHER = "ES256" if ALG != "ES256" else "RS256"
-KEYS = KeySet([KINDS[alg]({"kid": f"key of {alg}", "use": "sig", "alg": alg})
-               for alg in (OTHER, ALG)])
+
+
+def fresh_keys():
+    return KeySet([KINDS[alg]({"kid": f"key of {alg}", "use": "sig", "alg": alg})
+                   for alg in (OTHER, ALG)])
+
+
+KEYS = fresh_keys()
 CODES, TOKENS, NONCES, SESSIONS, CALLS = {}, [], set(), {}, []
 ISSUER = ""  # once the port is known
 
@@ -375,6 +382,16 @@ def revoke_everything():
         one.dead = one.dead or one.user == user
     for key in [key for key, of in SESSIONS.items() if of == user]:
         SESSIONS.pop(key, None)
+    return jsonify(None)
+
+
+@app.post("/-/restart")
+def restart():
+    """What a restart does to a server that keeps everything in memory."""
+    global KEYS
+    KEYS = fresh_keys()
+    for kept in (CODES, TOKENS, NONCES, SESSIONS):
+        kept.clear()
     return jsonify(None)
 
 

@@ -252,6 +252,11 @@ impl SomeProvider {
         }
     }
 
+    /// Other keys of the same names, and nobody is known any more; at Authlib only.
+    pub(crate) fn forget_everything(&self) {
+        self.control("restart", &json!({}));
+    }
+
     /// How often the token endpoint was asked for this `grant_type`.
     pub(crate) fn token_calls(&self, grant_type: &str) -> usize {
         match &self.runs {
