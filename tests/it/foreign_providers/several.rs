@@ -52,21 +52,21 @@ impl Both {
             .resolve(&self.authlib.origin(), self.authlib.address())
             .resolve(&self.glewlwyd.origin(), self.glewlwyd.address())
     }
+}
 
-    /// Chooses `id` on the sign-in page that asking for `url` leads to; gives the provider's page.
-    fn choose(&self, browser: &mut Browser, url: &str, id: &str) -> Page {
-        let page = browser.visit(url);
-        let html = page.answer.text();
-        let link = html
-            .split("href=\"")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next())
-            .find(|link| link.contains(&format!("provider={id}")))
-            .unwrap_or_else(|| panic!("no way to {id}: {} {html}", page.url));
-        let link = link.replace("&#x2f;", "/").replace("&amp;", "&");
-        let target = page.url.join(&link).unwrap();
-        browser.visit(target.as_str())
-    }
+/// Chooses `id` on the sign-in page that asking for `url` leads to; gives the provider's page.
+fn choose(browser: &mut Browser, url: &str, id: &str) -> Page {
+    let page = browser.visit(url);
+    let html = page.answer.text();
+    let link = html
+        .split("href=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .find(|link| link.contains(&format!("provider={id}")))
+        .unwrap_or_else(|| panic!("no way to {id}: {} {html}", page.url));
+    let link = link.replace("&#x2f;", "/").replace("&amp;", "&");
+    let target = page.url.join(&link).unwrap();
+    browser.visit(target.as_str())
 }
 
 // C24, C26: a subject and a group belong to their provider: the admins of one are not those of another.
@@ -76,7 +76,7 @@ fn people_and_groups_of_two_providers_are_not_mixed_up() {
     let deep = format!("{PUBLIC}/admin/x?a=%20b");
 
     let mut alice = world.browser();
-    let form = world.choose(&mut alice, &deep, "office");
+    let form = choose(&mut alice, &deep, "office");
     let page = world.authlib.sign_in(&mut alice, &form, "alice");
     assert_eq!(page.url.as_str(), deep);
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
@@ -89,7 +89,7 @@ fn people_and_groups_of_two_providers_are_not_mixed_up() {
 
     world.app.forget();
     let mut other = world.browser();
-    let form = world.choose(&mut other, &deep, "guests");
+    let form = choose(&mut other, &deep, "guests");
     let page = world.glewlwyd.sign_in(&mut other, &form, "alice");
     assert_eq!(page.answer.status, 403, "{}", page.answer.text());
     assert!(world.app.arrived().is_empty());
@@ -125,7 +125,7 @@ fn an_answer_of_one_provider_at_the_callback_of_the_other_is_redeemed_nowhere() 
     for (from, to) in [("office", "guests"), ("guests", "office")] {
         let world = Both::start();
         let mut alice = world.browser();
-        let form = world.choose(&mut alice, &format!("{PUBLIC}/open"), from);
+        let form = choose(&mut alice, &format!("{PUBLIC}/open"), from);
         alice.end_before(&format!("{PUBLIC}/oauth2/callback/"));
         let provider = if from == "office" {
             &world.authlib
