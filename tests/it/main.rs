@@ -23,6 +23,8 @@ mod demo_provider; // the embedded provider keeps the rules of OAuth 2.0 and Ope
 #[cfg(test)]
 mod foreign_client; // a client that others wrote signs in at the embedded provider
 #[cfg(test)]
+mod foreign_providers; // the same story at providers that others wrote
+#[cfg(test)]
 mod forwarding; // messages as such: versions, interim and early answers, ways that break
 #[cfg(test)]
 mod guards; // whatever a request brings, the app gets what the gate says and nothing else
