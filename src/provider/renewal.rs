@@ -28,8 +28,9 @@ pub enum RenewalError {
     /// (OpenID Connect Core section 12.2).
     #[error("what the provider answered is not for this session: {0}")]
     Mismatch(LoginError),
-    /// The answer does not say who it is now: the person must come by.
-    #[error("the answer says too little about the person")]
+    /// The answer does not say who it is now, or refuses without saying why, as some do where the
+    /// standard has `invalid_grant`: the person must come by.
+    #[error("the answer says too little")]
     TooLittle,
     /// It may work later. The session is as good as before.
     #[error("not now: {0}")]
@@ -48,6 +49,7 @@ impl From<LoginError> for RenewalError {
     fn from(error: LoginError) -> Self {
         match error {
             LoginError::Token(error) if error.finality() == Finality::Final => Self::Refused(error),
+            LoginError::Token(TokenError::Status(400)) => Self::TooLittle,
             // Our clock or theirs is wrong, and nobody's session is the worse for it.
             LoginError::IdToken(
                 IdTokenError::IssuedAhead { .. } | IdTokenError::NotYetValid { .. },

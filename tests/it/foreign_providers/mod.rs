@@ -2,6 +2,7 @@
 //! of one of them it demands of all. `docs/PROVIDERS.md` has the table.
 
 mod refresh_tokens;
+mod renewal;
 mod several;
 mod unusual;
 
