@@ -42,6 +42,7 @@ use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::server::drain::{Drain, Stage};
 use crate::server::listener::Listener;
+use crate::server::passed::Passed;
 use crate::server::worker::Workers;
 use crate::server::{ListenAddress, probes};
 
@@ -97,9 +98,23 @@ impl App {
         workers: usize,
         logs: Logs,
     ) -> Result<Self, StartError> {
+        Self::start_on(config, clock, workers, logs, Passed::default()).await
+    }
+
+    /// The same, with sockets that the service manager `passed`.
+    ///
+    /// # Errors
+    /// [`StartError`]; then nothing runs.
+    pub async fn start_on(
+        config: Config,
+        clock: Clock,
+        workers: usize,
+        logs: Logs,
+        passed: Passed,
+    ) -> Result<Self, StartError> {
         let control = Handle::current();
         let live = Live::new(clock, control);
-        let listeners = bind(&config.listen)?;
+        let listeners = bind(&config.listen, passed)?;
         let probes_listener = TcpListener::bind(config.probes).await;
         let named = |cause| StartError::Listen {
             address: config.probes.to_string(),
@@ -175,17 +190,20 @@ impl App {
     }
 }
 
-fn bind(addresses: &[ListenAddress]) -> Result<Vec<Listener>, StartError> {
-    addresses
-        .iter()
-        .map(|address| {
-            Listener::bind(address).map_err(|cause| StartError::Listen {
-                address: match address {
-                    ListenAddress::Tcp(address) => address.to_string(),
-                    ListenAddress::Unix(path) => path.display().to_string(),
-                },
-                cause,
-            })
-        })
-        .collect()
+fn bind(addresses: &[ListenAddress], mut passed: Passed) -> Result<Vec<Listener>, StartError> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let bound = Listener::bind(address, &mut passed).map_err(|cause| StartError::Listen {
+            address: address.to_string(),
+            cause,
+        })?;
+        listeners.extend(bound);
+    }
+    for name in passed.left() {
+        tracing::warn!(
+            socket = name,
+            "the service manager passed a socket that `listen` does not name: it is closed"
+        );
+    }
+    Ok(listeners)
 }

@@ -8,6 +8,7 @@ use crate::base::keyring::{SealError, SessionKey};
 use crate::config::SessionKeys;
 use crate::config::state_key::{self, StateKeyError};
 use crate::provider::ProviderFault;
+use crate::server::passed::PassedError;
 use crate::session::names::CookieNamesError;
 use crate::transport::tls::TlsError;
 
@@ -32,6 +33,9 @@ pub enum StartError {
         /// The system's answer.
         cause: std::io::Error,
     },
+    /// What the service manager passed.
+    #[error(transparent)]
+    Passed(#[from] PassedError),
     /// A thread or runtime.
     #[error("the system gave no thread: {0}")]
     Thread(std::io::Error),

@@ -91,11 +91,7 @@ fn show(config: &Config) -> Shown {
 }
 
 fn listen(address: &ListenAddress) -> Shown {
-    let text = match address {
-        ListenAddress::Tcp(address) => address.to_string(),
-        ListenAddress::Unix(path) => format!("unix:{}", path.display()),
-    };
-    Shown::map([("address", Shown::text(text))])
+    Shown::map([("address", Shown::text(address.to_string()))])
 }
 
 fn trusted_proxies(config: &Config) -> Shown {

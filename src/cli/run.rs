@@ -17,6 +17,8 @@ use crate::base::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::log::{LogFormat, LogLevel, LogSettings};
 use crate::config::{Config, SessionKeys};
+use crate::server::passed::{Passed, PassedVariables};
+use crate::server::service_manager::{self, Notice, ServiceManager};
 
 /// How long the last log lines may take to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
@@ -25,6 +27,12 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 #[must_use]
 pub fn run(start: &Start) -> Exit {
     let environment = Environment::of_process();
+    // Before the first thread of our own, which those of the log are.
+    let passed = Passed::receive(PassedVariables {
+        pid: environment.value("LISTEN_PID"),
+        count: environment.value("LISTEN_FDS"),
+        names: environment.value("LISTEN_FDNAMES"),
+    });
     let config = match with_streams(|streams| check::load(start, &environment, streams)) {
         Ok(config) => config,
         Err(exit) => return exit,
@@ -38,9 +46,44 @@ pub fn run(start: &Start) -> Exit {
         Start::File(path) => Some(path.clone()),
         Start::Flags(_) => None,
     };
-    let exit = on_runtime(serve(config, file, logs));
+    let manager = service_manager(&environment);
+    let exit = on_runtime(async {
+        let passed = passed?;
+        if let Some(interval) = watchdog(&environment) {
+            tokio::spawn(feed(Arc::clone(&manager), interval));
+        }
+        serve(config, file, logs, passed, &manager).await
+    });
     telemetry.finish(LAST_LINES);
     exit
+}
+
+/// The service manager that `environment` names, or nobody.
+fn service_manager(environment: &Environment) -> Arc<ServiceManager> {
+    let address = environment.value("NOTIFY_SOCKET");
+    let manager = ServiceManager::at(address).unwrap_or_else(|error| {
+        tracing::warn!(reason = %error, "the service manager cannot be told how it goes");
+        ServiceManager::default()
+    });
+    Arc::new(manager)
+}
+
+/// How often the service manager wants to hear from us, if it does.
+fn watchdog(environment: &Environment) -> Option<Duration> {
+    service_manager::watchdog(
+        environment.value("WATCHDOG_USEC"),
+        environment.value("WATCHDOG_PID"),
+        std::process::id(),
+    )
+}
+
+/// Feeds the service manager's watchdog for as long as the control runtime turns, the drain included.
+async fn feed(manager: Arc<ServiceManager>, interval: Duration) {
+    let mut interval = tokio::time::interval(interval);
+    loop {
+        interval.tick().await;
+        manager.tell(Notice::Alive);
+    }
 }
 
 /// Runs `serving` on this thread: the control runtime.
@@ -104,10 +147,17 @@ fn level(level: LogLevel) -> Level {
     }
 }
 
-async fn serve(config: Config, file: Option<PathBuf>, logs: Logs) -> Result<(), StartError> {
+async fn serve(
+    config: Config,
+    file: Option<PathBuf>,
+    logs: Logs,
+    passed: Passed,
+    manager: &ServiceManager,
+) -> Result<(), StartError> {
     let mut signals = Signals::new().map_err(StartError::Thread)?;
-    let app = App::start(config, Clock::system(), cores(), logs).await?;
+    let app = App::start_on(config, Clock::system(), cores(), logs, passed).await?;
     announce(&app);
+    manager.tell(Notice::Ready);
     let shared = Arc::clone(app.shared());
     let following = file
         .clone()
@@ -116,7 +166,11 @@ async fn serve(config: Config, file: Option<PathBuf>, logs: Logs) -> Result<(), 
         match signals.next().await {
             Told::Stop => break,
             Told::Reload => match &file {
-                Some(path) => reload::reload(path, &shared),
+                Some(path) => {
+                    manager.tell(Notice::Reloading);
+                    reload::reload(path, &shared);
+                    manager.tell(Notice::Ready);
+                }
                 None => tracing::warn!("there is no configuration file to reload"),
             },
         }
@@ -125,6 +179,8 @@ async fn serve(config: Config, file: Option<PathBuf>, logs: Logs) -> Result<(), 
         following.abort();
     }
     tracing::info!("stopping: requests in flight finish");
+    let drain = shared.current.load().config.limits.drain;
+    manager.tell(Notice::Stopping(drain));
     app.stop().await;
     Ok(())
 }

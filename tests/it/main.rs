@@ -39,6 +39,8 @@ mod regressions; // what an attack once found, held shut
 #[cfg(test)]
 mod sample_app; // the demo's app shows, echoes and streams
 #[cfg(test)]
+mod service_manager; // systemd's sockets are served, and it hears how it goes
+#[cfg(test)]
 mod session_lifetime; // a session ends when it should, and not before
 #[cfg(test)]
 mod support;
