@@ -5,6 +5,7 @@ pub mod access_log;
 pub mod audit;
 pub mod claim_once;
 pub mod endpoint;
+pub mod exposure;
 pub mod generation;
 pub mod iso_time;
 pub mod journey;
@@ -31,6 +32,7 @@ use tokio::sync::watch;
 
 use self::access_log::AccessLog;
 use self::audit::AuditLog;
+use self::exposure::{Exposures, Telling};
 use self::generation::{Generation, Live};
 use self::journey::Worker;
 use self::log_line::Level;
@@ -57,6 +59,8 @@ pub struct Shared {
     pub audit: AuditLog,
     /// Where access lines go; each worker has a writer of its own.
     pub access: AccessLog,
+    /// Whether the apps can be reached around the gate.
+    pub exposures: Exposures,
     /// Whether tunnels must end.
     pub ended: watch::Receiver<bool>,
 }
@@ -122,15 +126,21 @@ impl App {
         };
         let probes_listener = probes_listener.map_err(named)?;
         let probes_address = probes_listener.local_addr().map_err(named)?;
+        let addresses: Vec<SocketAddr> = listeners.iter().filter_map(Listener::address).collect();
+        let own = addresses.iter().copied().chain([probes_address]);
+        let exposures = Exposures::new(own.collect());
+        let seen = exposures.judge(&config.upstreams)?;
         let keys = session_keys(&config.session.keys, &live)?;
         let limits = config.limits.clone();
         let generation = Generation::build(config, &keys, &live)?;
+        exposures.remember(seen, Telling::All);
         let (end, ended) = watch::channel(false);
         let shared = Arc::new(Shared {
             live,
             current: ArcSwap::from_pointee(generation),
             audit: AuditLog::new(logs.sink.clone(), logs.users),
             access: AccessLog::new(logs.sink, logs.least),
+            exposures,
             ended,
         });
         let (drain, drained) = Drain::pair();
@@ -140,7 +150,6 @@ impl App {
         };
         let workers =
             Arc::new(Workers::start(workers, &limits, &drained, make).map_err(StartError::Thread)?);
-        let addresses = listeners.iter().filter_map(Listener::address).collect();
         for listener in listeners {
             let (workers, drained) = (Arc::clone(&workers), drained.clone());
             tokio::spawn(async move { workers.accept(listener, drained).await });

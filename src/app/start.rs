@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::app::exposure::NotPrivate;
 use crate::app::generation::Live;
 use crate::base::entropy::NoEntropy;
 use crate::base::keyring::{SealError, SessionKey};
@@ -33,6 +34,9 @@ pub enum StartError {
         /// The system's answer.
         cause: std::io::Error,
     },
+    /// An app that must be private.
+    #[error(transparent)]
+    NotPrivate(#[from] NotPrivate),
     /// What the service manager passed.
     #[error(transparent)]
     Passed(#[from] PassedError),

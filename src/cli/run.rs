@@ -1,6 +1,7 @@
 //! `run`: guard the app until told to stop.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::app::log_line::Level;
 use crate::app::log_names::UserLogging;
 use crate::app::start::StartError;
 use crate::app::telemetry::{ColourWish, Format, Telemetry};
-use crate::app::{App, Logs, reload};
+use crate::app::{App, Logs, exposure, reload};
 use crate::base::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::log::{LogFormat, LogLevel, LogSettings};
@@ -98,7 +99,7 @@ pub(super) fn on_runtime(serving: impl Future<Output = Result<(), StartError>>) 
     match runtime.block_on(serving) {
         Ok(()) => Exit::Done,
         Err(error) => {
-            tracing::error!(reason = %error, "not started");
+            tracing::error!(reason = %error, "not running");
             Exit::Failure
         }
     }
@@ -162,9 +163,14 @@ async fn serve(
     let following = file
         .clone()
         .map(|path| tokio::spawn(reload::follow_files(path, Arc::clone(&shared))));
-    loop {
-        match signals.next().await {
-            Told::Stop => break,
+    let mut exposed = pin!(exposure::follow(Arc::clone(&shared)));
+    let outcome = loop {
+        let told = tokio::select! {
+            told = signals.next() => told,
+            not_private = &mut exposed => break Err(StartError::from(not_private)),
+        };
+        match told {
+            Told::Stop => break Ok(()),
             Told::Reload => match &file {
                 Some(path) => {
                     manager.tell(Notice::Reloading);
@@ -174,7 +180,7 @@ async fn serve(
                 None => tracing::warn!("there is no configuration file to reload"),
             },
         }
-    }
+    };
     if let Some(following) = following {
         following.abort();
     }
@@ -182,7 +188,7 @@ async fn serve(
     let drain = shared.current.load().config.limits.drain;
     manager.tell(Notice::Stopping(drain));
     app.stop().await;
-    Ok(())
+    outcome
 }
 
 /// As many workers as there are cores for this process.

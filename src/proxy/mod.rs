@@ -30,7 +30,8 @@ use self::head::Rewriter;
 use self::moving::{Moving, stand_still};
 use self::pool::Pool;
 pub use self::settings::{
-    HeaderRule, HostPolicy, IdentityField, Qualification, UpstreamAddress, UpstreamSettings,
+    HeaderRule, HostPolicy, IdentityField, Privacy, Qualification, UpstreamAddress,
+    UpstreamSettings,
 };
 pub use self::upgrade::TunnelEnd;
 use crate::gate::decision::Permit;

@@ -19,6 +19,8 @@ mod demo_faults; // the provider that misbehaves does so
 #[cfg(test)]
 mod demo_provider; // the embedded provider keeps the rules of OAuth 2.0 and OpenID Connect
 #[cfg(test)]
+mod exposure; // an app that can be reached around the gate is said to be, or nothing runs
+#[cfg(test)]
 mod foreign_client; // a client that others wrote signs in at the embedded provider
 #[cfg(test)]
 mod forwarding; // messages as such: versions, interim and early answers, ways that break

@@ -1,0 +1,197 @@
+//! An app that can be reached around the gate: the gate says so, or does not run.
+
+use std::io::{BufRead as _, BufReader, Lines};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use serde_json::Value;
+use socket2::{Domain, Socket, Type};
+use tempfile::TempDir;
+
+use crate::support::instance::{Instance, key_file, secret_file, yaml};
+use crate::support::raw::exchange;
+
+/// A running binary, and what it says.
+struct Running {
+    child: Child,
+    said: Lines<BufReader<ChildStderr>>,
+    probes: SocketAddr,
+    /// The lines up to the one that says where it listens.
+    first: Vec<String>,
+    _folder: TempDir,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Running {
+    /// Runs the binary before the app at 127.0.0.1 and this port; `Err` is what it said, where it
+    /// ended with status 1 instead.
+    fn start(port: u16, more: &str) -> Result<Self, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let yaml = format!(
+            "public_url: https://gate.test\nproviders:\n  - issuer: https://127.0.0.1:1\n    client_id: dashboards\n    client_secret: {{ file: {} }}\nsession: {{ keys: [{{ file: {} }}] }}\nupstreams: {{ app: {{ url: \"http://127.0.0.1:{port}\"{more} }} }}\nlisten: [\"127.0.0.1:0\"]\nprobes: {{ address: 127.0.0.1:0 }}\n",
+            secret_file(),
+            key_file()
+        );
+        std::fs::write(folder.path().join("sidegate.yaml"), yaml).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sidegate"))
+            .arg("run")
+            .current_dir(folder.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut first = Vec::new();
+        for line in said.by_ref() {
+            let line = line.unwrap();
+            let fields: Value = serde_json::from_str(&line).unwrap();
+            first.push(line);
+            if let Some(probes) = fields["probes"].as_str() {
+                return Ok(Self {
+                    probes: probes.parse().unwrap(),
+                    child,
+                    said,
+                    first,
+                    _folder: folder,
+                });
+            }
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(1));
+        Err(first.join("\n"))
+    }
+
+    /// The next line that has this word.
+    fn said(&mut self, word: &str) -> String {
+        let mut lines = self.said.by_ref().map(Result::unwrap);
+        lines.find(|line| line.contains(word)).expect("it was said")
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let told = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(told.success());
+    }
+
+    /// What `/status` says about the app.
+    fn status(&self) -> Value {
+        let ask = "GET /status HTTP/1.1\r\nHost: gate.test\r\nConnection: close\r\n\r\n";
+        let answer = exchange(self.probes, ask);
+        let status: Value = serde_json::from_slice(&answer.body).unwrap();
+        status["upstreams"][0].clone()
+    }
+
+    /// What else it says until it has ended, and its exit status.
+    fn ended(mut self) -> (Option<i32>, String) {
+        let rest: Vec<String> = self.said.by_ref().map(Result::unwrap).collect();
+        (self.child.wait().unwrap().code(), rest.join("\n"))
+    }
+}
+
+fn app(address: &str) -> (TcpListener, u16) {
+    let listener = TcpListener::bind(address).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+/// An app that has its address and does not listen on it yet.
+fn later(address: &str) -> (Socket, u16) {
+    let address: SocketAddr = address.parse().unwrap();
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+    socket.bind(&address.into()).unwrap();
+    let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+    (socket, port)
+}
+
+fn is_about(line: &str, port: u16) -> bool {
+    let fields: Value = serde_json::from_str(line).unwrap();
+    fields["level"] == "warn" && fields["reachable_at"] == format!("0.0.0.0:{port}")
+}
+
+#[test]
+fn an_app_on_all_addresses_is_warned_of_at_every_start_and_reload_and_in_the_status() {
+    let (_app, port) = app("0.0.0.0:0");
+    let mut gate = Running::start(port, "").unwrap();
+    let warned = gate.first.iter().find(|line| line.contains("app_exposed"));
+    assert!(is_about(warned.expect("a warning"), port), "{warned:?}");
+    let status = gate.status();
+    assert_eq!(status["name"], "app");
+    assert_eq!(status["exposure"], "exposed");
+    assert_eq!(status["reachable_at"][0], format!("0.0.0.0:{port}"));
+    gate.signal("-HUP");
+    assert!(is_about(&gate.said("app_exposed"), port));
+}
+
+#[test]
+fn an_app_on_loopback_is_not_warned_of() {
+    for more in ["", ", require_private: true"] {
+        let (_app, port) = app("127.0.0.1:0");
+        let gate = Running::start(port, more).unwrap();
+        assert_eq!(gate.status()["exposure"], "private");
+        assert_eq!(gate.status()["reachable_at"], Value::Array(Vec::new()));
+        let first = gate.first.join("\n");
+        gate.signal("-HUP");
+        gate.signal("-TERM");
+        let (code, rest) = gate.ended();
+        assert_eq!(code, Some(0), "{rest}");
+        assert!(!first.contains("app_exposed") && !rest.contains("app_exposed"));
+    }
+}
+
+#[test]
+fn an_app_that_must_be_private_and_is_not_keeps_the_gate_from_starting() {
+    let (_app, port) = app("0.0.0.0:0");
+    let said = Running::start(port, ", require_private: true").err();
+    let said = said.expect("it does not start");
+    assert!(said.contains("require_private"), "{said}");
+    assert!(said.contains(&format!("0.0.0.0:{port}")), "{said}");
+}
+
+#[test]
+fn an_app_that_appears_later_is_judged_then() {
+    let (app, port) = later("0.0.0.0:0");
+    let mut gate = Running::start(port, "").unwrap();
+    assert_eq!(gate.status()["exposure"], "absent");
+    app.listen(1).unwrap();
+    assert!(is_about(&gate.said("app_exposed"), port));
+    assert_eq!(gate.status()["exposure"], "exposed");
+}
+
+#[test]
+fn an_app_that_appears_later_and_must_be_private_ends_the_gate_when_it_is_not() {
+    let (app, port) = later("0.0.0.0:0");
+    let gate = Running::start(port, ", require_private: true").unwrap();
+    assert_eq!(gate.status()["exposure"], "absent");
+    app.listen(1).unwrap();
+    let (code, said) = gate.ended();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("require_private"), "{said}");
+    assert!(said.contains(&format!("0.0.0.0:{port}")), "{said}");
+}
+
+#[test]
+fn a_reload_that_demands_a_private_app_is_refused_while_it_is_not() {
+    let clock = sidegate::base::clock::Clock::system();
+    let written = |port: u16, more: &str| {
+        let app = format!("{{ url: \"http://127.0.0.1:{port}\"{more} }}");
+        yaml("https://127.0.0.1:1", &app, "")
+    };
+    let (_app, port) = app("0.0.0.0:0");
+    let gate = Instance::start(&written(port, ""), &clock);
+    let before = gate.shared.current.load_full();
+    let refused = gate.reload(&written(port, ", require_private: true"));
+    let refused = refused.expect_err("it is refused");
+    assert!(refused.contains("require_private"), "{refused}");
+    let now = gate.shared.current.load_full();
+    assert!(std::sync::Arc::ptr_eq(&before, &now));
+    let (_other, other) = app("127.0.0.1:0");
+    gate.reload(&written(other, ", require_private: true"))
+        .unwrap();
+}
