@@ -1,34 +1,26 @@
 //! An app that can be reached around the gate: the gate says so, or does not run.
 
-use std::io::{BufRead as _, BufReader, Lines};
 use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
 use crate::support::instance::{Instance, key_file, secret_file, yaml};
+use crate::support::process::Running;
 use crate::support::raw::exchange;
 
-/// A running binary, and what it says.
-struct Running {
-    child: Child,
-    said: Lines<BufReader<ChildStderr>>,
+/// A running gate, and where its probes are answered.
+struct Gate {
+    process: Running,
     probes: SocketAddr,
     /// The lines up to the one that says where it listens.
     first: Vec<String>,
     _folder: TempDir,
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-impl Running {
+impl Gate {
     /// Runs the binary before the app at 127.0.0.1 and this port; `Err` is what it said, where it
     /// ended with status 1 instead.
     fn start(port: u16, more: &str) -> Result<Self, String> {
@@ -39,45 +31,29 @@ impl Running {
             key_file()
         );
         std::fs::write(folder.path().join("sidegate.yaml"), yaml).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sidegate"))
-            .arg("run")
-            .current_dir(folder.path())
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut process = Running::start(
+            Command::new(env!("CARGO_BIN_EXE_sidegate"))
+                .arg("run")
+                .current_dir(folder.path())
+                .env_clear()
+                .stdin(Stdio::null())
+                .stdout(Stdio::null()),
+        );
         let mut first = Vec::new();
-        for line in said.by_ref() {
-            let line = line.unwrap();
+        while let Some(line) = process.line() {
             let fields: Value = serde_json::from_str(&line).unwrap();
             first.push(line);
             if let Some(probes) = fields["probes"].as_str() {
                 return Ok(Self {
                     probes: probes.parse().unwrap(),
-                    child,
-                    said,
+                    process,
                     first,
                     _folder: folder,
                 });
             }
         }
-        assert_eq!(child.wait().unwrap().code(), Some(1));
+        assert_eq!(process.ended().0, Some(1));
         Err(first.join("\n"))
-    }
-
-    /// The next line that has this word.
-    fn said(&mut self, word: &str) -> String {
-        let mut lines = self.said.by_ref().map(Result::unwrap);
-        lines.find(|line| line.contains(word)).expect("it was said")
-    }
-
-    fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        let told = Command::new("kill").args([signal, &pid]).status().unwrap();
-        assert!(told.success());
     }
 
     /// What `/status` says about the app.
@@ -86,12 +62,6 @@ impl Running {
         let answer = exchange(self.probes, ask);
         let status: Value = serde_json::from_slice(&answer.body).unwrap();
         status["upstreams"][0].clone()
-    }
-
-    /// What else it says until it has ended, and its exit status.
-    fn ended(mut self) -> (Option<i32>, String) {
-        let rest: Vec<String> = self.said.by_ref().map(Result::unwrap).collect();
-        (self.child.wait().unwrap().code(), rest.join("\n"))
     }
 }
 
@@ -118,28 +88,28 @@ fn is_about(line: &str, port: u16) -> bool {
 #[test]
 fn an_app_on_all_addresses_is_warned_of_at_every_start_and_reload_and_in_the_status() {
     let (_app, port) = app("0.0.0.0:0");
-    let mut gate = Running::start(port, "").unwrap();
+    let mut gate = Gate::start(port, "").unwrap();
     let warned = gate.first.iter().find(|line| line.contains("app_exposed"));
     assert!(is_about(warned.expect("a warning"), port), "{warned:?}");
     let status = gate.status();
     assert_eq!(status["name"], "app");
     assert_eq!(status["exposure"], "exposed");
     assert_eq!(status["reachable_at"][0], format!("0.0.0.0:{port}"));
-    gate.signal("-HUP");
-    assert!(is_about(&gate.said("app_exposed"), port));
+    gate.process.signal("-HUP");
+    assert!(is_about(&gate.process.said("app_exposed"), port));
 }
 
 #[test]
 fn an_app_on_loopback_is_not_warned_of() {
     for more in ["", ", require_private: true"] {
         let (_app, port) = app("127.0.0.1:0");
-        let gate = Running::start(port, more).unwrap();
+        let gate = Gate::start(port, more).unwrap();
         assert_eq!(gate.status()["exposure"], "private");
         assert_eq!(gate.status()["reachable_at"], Value::Array(Vec::new()));
         let first = gate.first.join("\n");
-        gate.signal("-HUP");
-        gate.signal("-TERM");
-        let (code, rest) = gate.ended();
+        gate.process.signal("-HUP");
+        gate.process.signal("-TERM");
+        let (code, rest) = gate.process.ended();
         assert_eq!(code, Some(0), "{rest}");
         assert!(!first.contains("app_exposed") && !rest.contains("app_exposed"));
     }
@@ -148,7 +118,7 @@ fn an_app_on_loopback_is_not_warned_of() {
 #[test]
 fn an_app_that_must_be_private_and_is_not_keeps_the_gate_from_starting() {
     let (_app, port) = app("0.0.0.0:0");
-    let said = Running::start(port, ", require_private: true").err();
+    let said = Gate::start(port, ", require_private: true").err();
     let said = said.expect("it does not start");
     assert!(said.contains("require_private"), "{said}");
     assert!(said.contains(&format!("0.0.0.0:{port}")), "{said}");
@@ -157,23 +127,23 @@ fn an_app_that_must_be_private_and_is_not_keeps_the_gate_from_starting() {
 #[test]
 fn an_app_that_appears_later_is_judged_then() {
     let (app, port) = later("0.0.0.0:0");
-    let mut gate = Running::start(port, "").unwrap();
+    let mut gate = Gate::start(port, "").unwrap();
     assert_eq!(gate.status()["exposure"], "absent");
     app.listen(1).unwrap();
-    assert!(is_about(&gate.said("app_exposed"), port));
+    assert!(is_about(&gate.process.said("app_exposed"), port));
     assert_eq!(gate.status()["exposure"], "exposed");
 }
 
 #[test]
 fn an_app_that_appears_later_and_must_be_private_ends_the_gate_when_it_is_not() {
     let (app, port) = later("0.0.0.0:0");
-    let mut gate = Running::start(port, ", require_private: true").unwrap();
+    let mut gate = Gate::start(port, ", require_private: true").unwrap();
     assert_eq!(gate.status()["exposure"], "absent");
     app.listen(1).unwrap();
     // What is said of it is no warning that it goes on with.
-    let said = gate.said(&format!("0.0.0.0:{port}"));
+    let said = gate.process.said(&format!("0.0.0.0:{port}"));
     assert!(said.contains("require_private"), "{said}");
-    assert_eq!(gate.ended().0, Some(1));
+    assert_eq!(gate.process.ended().0, Some(1));
 }
 
 #[test]

@@ -1,17 +1,18 @@
 //! Under a service manager: the binary serves the sockets that it was passed, and tells how it goes.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::support::instance::{key_file, secret_file};
+use crate::support::process::Running;
 
 /// What is never reached where all is well: a test that waits for it has failed.
 const TOO_LONG: Duration = Duration::from_secs(60);
@@ -21,32 +22,6 @@ const ASK: &str = "GET / HTTP/1.1\r\nHost: gate.test\r\nConnection: close\r\n\r\
 struct Manager {
     folder: TempDir,
     notices: UnixDatagram,
-}
-
-/// A process that is stopped with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-impl Running {
-    fn signal(&self, signal: &str) {
-        let pid = self.0.id().to_string();
-        let told = Command::new("kill").args([signal, &pid]).status().unwrap();
-        assert!(told.success());
-    }
-
-    /// How it ended, and what it said on the way.
-    fn ended(mut self) -> (ExitStatus, String) {
-        let mut said = String::new();
-        let mut err = self.0.stderr.take().unwrap();
-        err.read_to_string(&mut said).unwrap();
-        (self.0.wait().unwrap(), said)
-    }
 }
 
 impl Manager {
@@ -74,18 +49,16 @@ impl Manager {
         let script = format!(
             "exec 3<&0 4<&1 0</dev/null 1>&2; LISTEN_PID={pid} LISTEN_FDS={count} LISTEN_FDNAMES={names} exec \"$0\" run"
         );
-        let child = Command::new("/bin/sh")
+        let mut command = Command::new("/bin/sh");
+        command
             .args(["-c", &script, env!("CARGO_BIN_EXE_sidegate")])
             .current_dir(self.folder.path())
             .env_clear()
             .env("NOTIFY_SOCKET", self.path("notify"))
             .env("WATCHDOG_USEC", "200000")
             .stdin(first)
-            .stdout(second)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Running(child)
+            .stdout(second);
+        Running::start(&mut command)
     }
 
     /// The next notice; the watchdog's are left out.
@@ -106,8 +79,10 @@ impl Manager {
 
     /// How a start with these sockets failed.
     fn refused(&self, names: &str, pid: &str, first: OwnedFd, second: OwnedFd) -> String {
-        let (status, said) = self.start(names, pid, first, second).ended();
-        assert_eq!(status.code(), Some(1), "{said}");
+        let mut process = self.start(names, pid, first, second);
+        let said = process.line().expect("a reason");
+        assert!(!said.contains("public_url"), "it has started");
+        assert_eq!(process.ended().0, Some(1), "{said}");
         said
     }
 }
@@ -163,7 +138,7 @@ fn the_sockets_of_the_service_manager_are_served_and_it_hears_how_it_goes() {
         "{stopping}"
     );
     let (ended, said) = running.ended();
-    assert_eq!(ended.code(), Some(0), "{said}");
+    assert_eq!(ended, Some(0), "{said}");
     // The socket's file is not ours to remove: the next process gets the same socket.
     assert!(manager.path("http.sock").exists());
 }
@@ -177,7 +152,7 @@ fn a_request_that_comes_between_two_processes_is_answered_by_the_second() {
     assert!(manager.told().starts_with("READY=1"));
     running.signal("-TERM");
     assert!(manager.told().starts_with("STOPPING=1"));
-    assert_eq!(running.ended().0.code(), Some(0));
+    assert_eq!(running.ended().0, Some(0));
 
     let mut stream = TcpStream::connect(tcp.local_addr().unwrap()).unwrap();
     stream.write_all(ASK.as_bytes()).unwrap();
