@@ -1,13 +1,13 @@
 //! One request, one way: facts, route, evidence, decision, effect, reply.
 
 use std::cell::RefCell;
+use std::hash::RandomState;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{HOST, SET_COOKIE, USER_AGENT};
-use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, Uri};
+use http::header::SET_COOKIE;
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 use super::Shared;
@@ -21,8 +21,8 @@ use super::pages::Circumstances;
 use super::reference::LazyReference;
 use super::reply::{Answer, Reply};
 use super::respond::{self, Fault, Form, Redirect};
+use super::seen::Seen;
 use crate::base::peer::Peer;
-use crate::base::return_to::ReturnTo;
 use crate::gate::client_address::ClientAddress;
 use crate::gate::decision::{Decision, Denial, Permit, Upkeep};
 use crate::gate::facts::Facts;
@@ -34,7 +34,8 @@ use crate::server::Service;
 use crate::session::Session;
 use crate::session::cookie::SessionCookie;
 use crate::session::evidence::Evidence;
-use crate::session::presented::Presented;
+use crate::session::presented::{Opener, Presented};
+use crate::session::recent::Recent;
 use crate::transport::body::Body;
 
 /// An answer that took longer carries no cookie; the next one will.
@@ -53,6 +54,7 @@ pub struct Worker {
 struct Equipped {
     generation: Arc<Generation>,
     upstreams: Vec<Upstream>,
+    recent: Recent,
 }
 
 /// An answer, and what the access log says of it besides.
@@ -115,6 +117,7 @@ impl Equipped {
         Self {
             generation,
             upstreams,
+            recent: Recent::new(RandomState::new()),
         }
     }
 }
@@ -123,15 +126,18 @@ impl Service for Worker {
     async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
         let equipped = self.equipped();
         let (head, body) = request.into_parts();
-        let seen = Seen::of(&head);
+        let mut seen = Seen::of(&head);
         let reference = LazyReference::default();
         let trusted = &equipped.generation.config.trusted_proxies;
-        let malformed_form = Form::of(&head.headers, None);
         let outcome = match Facts::gather(head, &peer, trusted) {
-            Ok(facts) => self.travel(&equipped, facts, body, &reference).await,
+            Ok(facts) => {
+                seen.asker = Some(facts.asker());
+                self.travel(&equipped, (facts, body), &seen, &reference)
+                    .await
+            }
             Err(malformed) => {
                 let reply = Reply::refuse(Fault::Malformed(malformed));
-                self.respond(&equipped, reply, malformed_form, &reference)
+                self.respond(&equipped, reply, seen.form(), &reference)
             }
         };
         self.log(&equipped, &seen, &outcome, &reference);
@@ -150,13 +156,12 @@ impl Worker {
     async fn travel(
         &self,
         equipped: &Equipped,
-        facts: Facts,
-        body: Incoming,
+        (facts, body): (Facts, Incoming),
+        seen: &Seen,
         reference: &LazyReference,
     ) -> Outcome {
         let (generation, live) = (&*equipped.generation, &self.shared.live);
         let now = live.clock.now();
-        let form = Form::of(facts.headers(), Some(facts.asker()));
         let client_address = *facts.client_address();
         let matched = generation.gate.route(&facts);
         let presented = match generation.gate.need(&matched) {
@@ -164,7 +169,8 @@ impl Worker {
             Need::Session => Presented::read(facts.headers(), &generation.names),
         };
         let limits = generation.config.session.limits;
-        let evidence = presented.open(&generation.keyring, &generation.names, limits, now);
+        let opener = Opener::new(&generation.keyring, &generation.names);
+        let evidence = presented.open(&opener.remembering(&equipped.recent), limits, now);
         let evidence = generation.accepted(evidence);
         let teller = Teller {
             log: &self.shared.audit,
@@ -180,11 +186,10 @@ impl Worker {
             now,
             teller,
         };
-        let wanted = Wanted::of(&facts);
         let (reply, endpoint) = match generation.gate.decide(matched, facts, &evidence) {
             Decision::Forward(permit, upkeep) => {
                 return self
-                    .forward(equipped, (permit, upkeep, body), &visit, (form, &wanted))
+                    .forward(equipped, (permit, upkeep, body), &visit, seen)
                     .await;
             }
             Decision::Login(page) => {
@@ -197,12 +202,12 @@ impl Worker {
                 (endpoint::serve(endpoint, facts, &visit).await, name)
             }
             Decision::Deny(denial) => {
-                let reply = Reply::refuse(refusal(denial, &visit, &wanted));
-                (reply.leading_to(wanted.page(generation)), "denied")
+                let reply = Reply::refuse(refusal(denial, &visit, seen));
+                (reply.leading_to(seen.page(generation)), "denied")
             }
         };
         drop(body); // unread: a refusal does not wait for it
-        let mut outcome = self.respond(equipped, reply, form, reference);
+        let mut outcome = self.respond(equipped, reply, seen.form(), reference);
         outcome.told.endpoint = Some(endpoint);
         outcome.told.client_address = Some(client_address);
         outcome.told.session = visit.session().cloned();
@@ -214,7 +219,7 @@ impl Worker {
         equipped: &Equipped,
         (permit, upkeep, body): (Permit, Upkeep, Incoming),
         visit: &Visit<'_>,
-        (form, wanted): (Form, &Wanted),
+        seen: &Seen,
     ) -> Outcome {
         let told = Told {
             client_address: Some(*permit.client_address()),
@@ -232,7 +237,8 @@ impl Worker {
         };
         let reference = visit.teller.reference;
         let Some(upstream) = equipped.upstreams.get(permit.upstream()) else {
-            return self.respond(equipped, Reply::refuse(Fault::Internal), form, reference);
+            let reply = Reply::refuse(Fault::Internal);
+            return self.respond(equipped, reply, seen.form(), reference);
         };
         let asked = Instant::now();
         match upstream.forward(permit, body, tunnel).await {
@@ -256,8 +262,8 @@ impl Worker {
                 let name = &upstream.settings().name;
                 tracing::warn!(reference = %named, upstream = %name, reason = %error, "upstream failed");
                 let reply = Reply::refuse(Fault::from(&error));
-                let reply = reply.leading_to(wanted.page(&equipped.generation));
-                let outcome = self.respond(equipped, reply, form, reference);
+                let reply = reply.leading_to(seen.page(&equipped.generation));
+                let outcome = self.respond(equipped, reply, seen.form(), reference);
                 let fault = outcome.told.fault;
                 Outcome {
                     response: outcome.response,
@@ -347,60 +353,13 @@ impl Worker {
                 .map(|session| session.provider.as_str()),
             route: route.map(|route| route.name.as_str()).or(told.endpoint),
             fault: told.fault.as_ref(),
-            user_agent: seen.user_agent.as_ref(),
+            user_agent: seen.hints.agent(),
         });
     }
 }
 
-/// What is kept of the head for the log; all of it shares the head's own bytes.
-#[derive(Debug)]
-struct Seen {
-    since: Instant,
-    method: Method,
-    target: Uri,
-    host: Option<HeaderValue>,
-    user_agent: Option<HeaderValue>,
-}
-
-impl Seen {
-    fn of(head: &Parts) -> Self {
-        Self {
-            since: Instant::now(),
-            method: head.method.clone(),
-            target: head.uri.clone(),
-            host: head.headers.get(HOST).cloned(),
-            user_agent: head.headers.get(USER_AGENT).cloned(),
-        }
-    }
-}
-
-/// What was asked for, as far as a page can lead back to it.
-#[derive(Debug)]
-struct Wanted {
-    method: Method,
-    target: Uri,
-}
-
-impl Wanted {
-    fn of(facts: &Facts) -> Self {
-        Self {
-            method: facts.method().clone(),
-            target: facts.uri().clone(),
-        }
-    }
-
-    fn page(&self, generation: &Generation) -> Option<ReturnTo> {
-        if !matches!(self.method, Method::GET | Method::HEAD) {
-            return None;
-        }
-        let page = ReturnTo::parse(self.target.path_and_query()?.as_str())?;
-        let own = generation.gate.is_own_place(page.as_str());
-        (!own).then_some(page)
-    }
-}
-
 /// The gate's no, in the words that fit who hears it; the audit log hears of people who were denied.
-fn refusal(denial: Denial, visit: &Visit<'_>, wanted: &Wanted) -> Fault {
+fn refusal(denial: Denial, visit: &Visit<'_>, seen: &Seen) -> Fault {
     if let Denial::NotAdmitted(session, missing) = &denial {
         visit.teller.tell(&AuditEvent::Deny {
             session,
@@ -410,7 +369,7 @@ fn refusal(denial: Denial, visit: &Visit<'_>, wanted: &Wanted) -> Fault {
     }
     let over = matches!(visit.evidence, Evidence::Expired(_));
     match denial {
-        Denial::LoginRequired if over && wanted.method == Method::POST => Fault::BodyLost,
+        Denial::LoginRequired if over && seen.method == Method::POST => Fault::BodyLost,
         denial => denial.into(),
     }
 }

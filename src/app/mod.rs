@@ -17,6 +17,7 @@ pub mod reference;
 pub mod reload;
 pub mod reply;
 pub mod respond;
+mod seen;
 pub mod shown;
 pub mod start;
 pub mod status;

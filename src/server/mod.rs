@@ -87,7 +87,7 @@ impl Default for Limits {
         Self {
             target: 32 * 1024,
             header_block: 64 * 1024,
-            header_fields: 128,
+            header_fields: 100,
             header_timeout: Duration::from_secs(10),
             idle_between_bytes: Duration::from_secs(60),
             keep_alive_idle: Duration::from_secs(75),

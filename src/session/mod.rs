@@ -16,6 +16,7 @@ pub mod names;
 mod payload;
 pub mod pending;
 pub mod presented;
+pub mod recent;
 pub mod state;
 
 #[cfg(test)]

@@ -146,6 +146,7 @@ impl From<&ForwardError> for Fault {
             ForwardError::Connect(_) => Self::UpstreamConnect,
             ForwardError::TimedOut(_) => Self::UpstreamTimeout,
             ForwardError::Broken(_) | ForwardError::UnaskedSwitch => Self::UpstreamProtocol,
+            ForwardError::Upload(error) => Self::RequestBody(*error),
             ForwardError::IdentityTooLarge(..) => Self::Internal,
         }
     }

@@ -26,7 +26,7 @@ use serde_json::json;
 
 use self::fault::Connection;
 pub use self::fault::{Blame, Fault};
-pub use self::form::Form;
+pub use self::form::{Form, Hints};
 use super::pages::{Circumstances, Html, Page, Pages};
 use super::reference::Reference;
 

@@ -14,6 +14,7 @@ use crate::gate::access::Missing;
 use crate::gate::facts::Malformed;
 use crate::oidc::claims::{Email, Groups, Identity, Verification};
 use crate::session::{Session, SessionId};
+use crate::transport::body::BodyError;
 
 /// An identity in which every text is `text`.
 pub(crate) fn identity(text: &str) -> Identity {
@@ -92,6 +93,8 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
         Fault::UnknownHost,
         Fault::ForeignWebSocket,
         Fault::ManyUpstreams,
+        Fault::RequestBody(BodyError::Broken),
+        Fault::RequestBody(BodyError::Idle),
         Fault::TargetTooLong,
         Fault::HeaderTooLarge(HeadLimit::Block),
         Fault::HeaderTooLarge(HeadLimit::Fields),
@@ -137,7 +140,7 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
 }
 
 /// How many kinds of fault [`kind`] tells apart.
-pub(crate) const KINDS: usize = 36;
+pub(crate) const KINDS: usize = 37;
 
 /// The kind's number. A new kind does not compile until it has one here, and then the test fails
 /// until [`faults`] has a sample of it.
@@ -179,5 +182,6 @@ pub(crate) fn kind(fault: &Fault) -> usize {
         Fault::CookieTooLarge { .. } => 33,
         Fault::Overloaded => 34,
         Fault::Internal => 35,
+        Fault::RequestBody(_) => 36,
     }
 }

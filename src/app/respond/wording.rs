@@ -81,6 +81,7 @@ impl Fault {
             Self::Malformed(Malformed::Method) | Self::MethodNotAllowed(_) => {
                 "This can’t be done here"
             }
+            Self::RequestBody(_) => "What you sent didn’t arrive whole",
             Self::TargetTooLong => "This address is too long",
             Self::HeaderTooLarge(_) => "Your browser sent too much",
             Self::UnknownProvider => "This way to sign in is not offered",
@@ -137,6 +138,9 @@ impl Fault {
             }
             Self::Malformed(Malformed::Method) | Self::MethodNotAllowed(_) => {
                 "The page exists, but not for what was asked of it. Start from the first page."
+            }
+            Self::RequestBody(_) => {
+                "The connection broke or stood still while it was being sent. Try again."
             }
             Self::TargetTooLong => "Start from the first page and go on from there.",
             Self::HeaderTooLarge(HeadLimit::Block | HeadLimit::Fields) => {
@@ -218,6 +222,7 @@ impl Fault {
             | Self::ForeignWebSocket
             | Self::ManyUpstreams
             | Self::Malformed(_)
+            | Self::RequestBody(_)
             | Self::TargetTooLong
             | Self::HeaderTooLarge(_)
             | Self::MethodNotAllowed(_)
@@ -265,6 +270,7 @@ impl Fault {
             | Self::CookieTooLarge { .. } => FirstStep::SignInAgain,
             Self::NotAdmitted(..) | Self::NotAdmittedHere(..) => FirstStep::SwitchAccount,
             Self::HeaderTooLarge(_)
+            | Self::RequestBody(_)
             | Self::UpstreamConnect
             | Self::UpstreamTimeout
             | Self::UpstreamProtocol

@@ -136,7 +136,7 @@ pub struct LimitsWritten {
     pub target: Option<Size>,
     /// The largest request head. Default: `64KiB`.
     pub header_block: Option<Size>,
-    /// The most header fields of a request. Default: `128`.
+    /// The most header fields of a request. Default: `100`.
     pub header_fields: Option<u64>,
     /// How long a request head may take to arrive. Default: `10s`.
     pub header_timeout: Option<Span>,

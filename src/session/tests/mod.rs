@@ -13,7 +13,7 @@ use super::cookie::{SessionCookie, SetCookie};
 use super::evidence::Evidence;
 use super::lifetime::{Freshness, SignedIn};
 use super::names::CookieNames;
-use super::presented::Presented;
+use super::presented::{Opener, Presented};
 use super::{CookieSettings, SameSite, Session, SessionLimits};
 use crate::base::clock::UnixTime;
 use crate::base::entropy::Entropy;
@@ -102,7 +102,7 @@ impl Gate {
 
     pub(super) fn open_at(&self, cookies: &str, now: UnixTime) -> Evidence {
         self.read(cookies)
-            .open(&self.keyring, &self.names, LIMITS, now)
+            .open(&Opener::new(&self.keyring, &self.names), LIMITS, now)
     }
 }
 
