@@ -115,6 +115,7 @@ fn an_app_on_loopback_is_not_warned_of() {
     }
 }
 
+// T7: an unsafe combination does not start, and says why.
 #[test]
 fn an_app_that_must_be_private_and_is_not_keeps_the_gate_from_starting() {
     let (_app, port) = app("0.0.0.0:0");
@@ -146,6 +147,7 @@ fn an_app_that_appears_later_and_must_be_private_ends_the_gate_when_it_is_not() 
     assert_eq!(gate.process.ended().0, Some(1));
 }
 
+// T8: what is refused changes nothing.
 #[test]
 fn a_reload_that_demands_a_private_app_is_refused_while_it_is_not() {
     let clock = sidegate::base::clock::Clock::system();

@@ -209,3 +209,49 @@ pub async fn follow(shared: Arc<Shared>) -> NotPrivate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::{HostPolicy, UpstreamAddress};
+
+    fn upstream(privacy: Privacy) -> UpstreamSettings {
+        UpstreamSettings {
+            name: "app".to_owned(),
+            address: UpstreamAddress::Unix("/run/app.sock".into()),
+            host: HostPolicy::Preserve,
+            headers: Vec::new(),
+            connect_timeout: Duration::from_secs(1),
+            first_byte_timeout: Duration::from_secs(1),
+            privacy,
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_not_taken_for_private() {
+        let exposed = Exposure::Exposed(vec!["0.0.0.0:3000".parse().unwrap()]);
+        for (exposure, runs) in [
+            (Exposure::Unseen, false),
+            (exposed, false),
+            (Exposure::Absent, true),
+            (Exposure::Private, true),
+        ] {
+            let required = upstream(Privacy::Required).admits(&exposure);
+            assert_eq!(required.is_ok(), runs, "{exposure:?}");
+            let wanted = upstream(Privacy::Wanted).admits(&exposure);
+            assert!(wanted.is_ok(), "{exposure:?}");
+        }
+    }
+
+    #[test]
+    fn an_app_that_is_not_there_yet_is_looked_for_more_often() {
+        let exposures = Exposures::new(Vec::new());
+        assert_eq!(exposures.pause(), PRESENT);
+        let mut seen = Seen::from([("app".to_owned(), Exposure::Private)]);
+        exposures.remember(seen.clone(), Telling::All);
+        assert_eq!(exposures.pause(), PRESENT);
+        seen.insert("other".to_owned(), Exposure::Absent);
+        exposures.remember(seen, Telling::Changes);
+        assert_eq!(exposures.pause(), ABSENT);
+    }
+}
