@@ -39,6 +39,8 @@ mod log_lines; // each line of the log is one JSON object, whatever was sent
 #[cfg(test)]
 mod login; // a login lands where it started, and the app knows who it is
 #[cfg(test)]
+mod outages; // whatever is out of order behind the gate, the answer is defined
+#[cfg(test)]
 mod passage; // what is permitted passes as it is: bodies, streams, upgrades, connections
 #[cfg(test)]
 mod plain_oauth2; // a provider without ID tokens: userinfo says who it is, or nobody is in
