@@ -107,7 +107,7 @@ impl Live {
                     Arc::clone(&one.provider)
                 }
                 _ => {
-                    let http = HttpClient::new(settings.ca.as_deref())?;
+                    let http = HttpClient::new(settings.ca.as_deref(), settings.reach())?;
                     let clock = self.clock.clone();
                     Arc::new(Provider::new(
                         settings.clone(),
