@@ -20,6 +20,7 @@ use super::log_names::SessionName;
 use super::pages::Circumstances;
 use super::reference::LazyReference;
 use super::reply::{Answer, Reply};
+use super::respond::unmet::rule_of_route;
 use super::respond::{self, Fault, Form, Redirect};
 use crate::base::peer::Peer;
 use crate::base::return_to::ReturnTo;
@@ -30,7 +31,7 @@ use crate::gate::routes::Need;
 use crate::oidc::authorization::LoginParameters;
 use crate::proxy::head::{Rewriter, make_private, may_be_shared};
 use crate::proxy::{Patience, TunnelEnd, Upstream};
-use crate::server::Service;
+use crate::server::{HeadLimit, Service};
 use crate::session::Session;
 use crate::session::cookie::SessionCookie;
 use crate::session::evidence::Evidence;
@@ -138,11 +139,36 @@ impl Service for Worker {
         outcome.response
     }
 
+    fn too_large(
+        &self,
+        limit: HeadLimit,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        drop(body);
+        let equipped = self.equipped();
+        let (seen, reference) = (Seen::of(&head), LazyReference::default());
+        let form = Form::of(&head.headers, None);
+        let trusted = &equipped.generation.config.trusted_proxies;
+        let client_address = trusted.client_address(&peer, &head.headers);
+        let fault = match limit {
+            HeadLimit::Target => Fault::TargetTooLong,
+            HeadLimit::Block | HeadLimit::Fields => Fault::HeaderTooLarge(limit),
+        };
+        let mut outcome = self.respond(&equipped, Reply::refuse(fault), form, &reference);
+        outcome.told.client_address = Some(client_address);
+        self.log(&equipped, &seen, &outcome, &reference);
+        outcome.response
+    }
+
     fn panicked(&self) -> Response<Body> {
         let (equipped, reference) = (self.equipped(), LazyReference::default());
-        let reply = Reply::refuse(Fault::Internal);
-        self.respond(&equipped, reply, Form::Json, &reference)
-            .response
+        let reply = Reply::refuse(Fault::Internal("a panic".into()));
+        let outcome = self.respond(&equipped, reply, Form::Json, &reference);
+        // Which request it was is gone with what panicked; the panic itself has its own line.
+        tracing::error!(reference = ?reference.drawn(), reason = "internal", "a request panicked");
+        outcome.response
     }
 }
 
@@ -232,7 +258,8 @@ impl Worker {
         };
         let reference = visit.teller.reference;
         let Some(upstream) = equipped.upstreams.get(permit.upstream()) else {
-            return self.respond(equipped, Reply::refuse(Fault::Internal), form, reference);
+            let why = Fault::Internal("a permit for an upstream that is not there".into());
+            return self.respond(equipped, Reply::refuse(why), form, reference);
         };
         let asked = Instant::now();
         match upstream.forward(permit, body, tunnel).await {
@@ -252,10 +279,7 @@ impl Worker {
                 }
             }
             Err(error) => {
-                let named = reference.get_or_draw(self.shared.live.entropy);
-                let name = &upstream.settings().name;
-                tracing::warn!(reference = %named, upstream = %name, reason = %error, "upstream failed");
-                let reply = Reply::refuse(Fault::from(&error));
+                let reply = Reply::refuse(Fault::of_upstream(&error, upstream.settings()));
                 let reply = reply.leading_to(wanted.page(&equipped.generation));
                 let outcome = self.respond(equipped, reply, form, reference);
                 let fault = outcome.told.fault;
@@ -401,17 +425,29 @@ impl Wanted {
 
 /// The gate's no, in the words that fit who hears it; the audit log hears of people who were denied.
 fn refusal(denial: Denial, visit: &Visit<'_>, wanted: &Wanted) -> Fault {
-    if let Denial::NotAdmitted(session, missing) = &denial {
-        visit.teller.tell(&AuditEvent::Deny {
-            session,
-            route: None,
-            missing: *missing,
-        });
-    }
+    let generation = visit.generation;
+    let named = match &denial {
+        Denial::NotAdmitted(_, _, route) => generation.gate.named_route(*route),
+        _ => None,
+    };
     let over = matches!(visit.evidence, Evidence::Expired(_));
     match denial {
         Denial::LoginRequired if over && wanted.method == Method::POST => Fault::BodyLost,
-        denial => denial.into(),
+        denial => {
+            let fault = Fault::of_denial(denial, |session, missing, _| {
+                let provider = generation.provider(&session.provider);
+                let settings = provider.map(|provider| provider.settings());
+                named.map_or_else(String::new, |route| rule_of_route(route, missing, settings))
+            });
+            if let Fault::NotAdmitted(session, unmet) = &fault {
+                visit.teller.tell(&AuditEvent::Deny {
+                    session,
+                    route: named.map(|route| route.name.as_str()),
+                    unmet,
+                });
+            }
+            fault
+        }
     }
 }
 

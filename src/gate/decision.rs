@@ -39,8 +39,8 @@ pub enum Upkeep {
 pub enum Denial {
     /// Nobody is signed in, and whoever asks cannot be sent to sign in.
     LoginRequired,
-    /// Somebody is signed in, but the route's condition is not met.
-    NotAdmitted(Arc<Session>, Missing),
+    /// Somebody is signed in, but the condition of the route with this index is not met.
+    NotAdmitted(Arc<Session>, Missing, usize),
     /// No route matches.
     NoRoute,
     /// The host is not one that any route serves.

@@ -9,6 +9,8 @@ mod bad_tokens; // whatever is wrong with an ID token, nobody is let in
 #[cfg(test)]
 mod canaries; // no secret is in any log, page or request
 #[cfg(test)]
+mod catalogue; // every error has its code, its page, its reference, and a log line that tells why
+#[cfg(test)]
 mod cli; // the binary itself: what it says and how it ends
 #[cfg(test)]
 mod conversation; // a provider that misbehaves: nothing comes of it but a page that says so

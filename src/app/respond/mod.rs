@@ -12,6 +12,7 @@ pub mod form;
 pub(crate) mod samples;
 #[cfg(test)]
 mod tests;
+pub mod unmet;
 pub mod wording;
 
 use std::fmt::Write as _;
@@ -108,7 +109,8 @@ pub fn redirect(
     circumstances: &Circumstances<'_>,
 ) -> Response<Bytes> {
     let Ok(location) = HeaderValue::from_str(location) else {
-        return fault(pages, &Fault::Internal, Form::Html, circumstances);
+        let why = Fault::Internal("a location that no field can carry".into());
+        return fault(pages, &why, Form::Html, circumstances);
     };
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = match redirect {

@@ -235,7 +235,10 @@ fn a_terminal_gets_text_and_a_refused_program_json() {
         let (answer, _) = told(one, Form::Terminal);
         field(&answer, "content-type").unwrap().to_owned()
     };
-    assert_eq!(kind(&Fault::UpstreamConnect), "text/plain; charset=utf-8");
+    assert_eq!(
+        kind(&Fault::UpstreamConnect(samples::upstream_failure("x"))),
+        "text/plain; charset=utf-8"
+    );
     assert_eq!(kind(&Fault::LoginRequired), "application/problem+json");
     assert_eq!(kind(&Fault::ForeignWebSocket), "application/problem+json");
 }
@@ -260,7 +263,7 @@ fn grpc_is_refused_by_trailers_only() {
     let (denied, _) = told(
         &Fault::NotAdmittedHere(
             Box::new(samples::identity("x")),
-            crate::gate::access::Missing::Group,
+            samples::unmet(crate::gate::access::Missing::Group, "x"),
         ),
         Form::Grpc,
     );
@@ -329,6 +332,7 @@ foreign_websocket 403
 group_denied 403
 groups_incomplete 403
 header_too_large 431
+identity_too_large 500
 identity_unusable 502
 internal 500
 issuer_mismatch 400,502

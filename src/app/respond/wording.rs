@@ -1,7 +1,7 @@
 //! What people read about a [`Fault`]: a title, and what they can do first. Plain words, no rule,
 //! no configuration, nothing of the provider's but a sanitised refusal.
 
-use super::details::{CallbackFault, HeadLimit, LostCookie, LostCookieReason, ProviderWords};
+use super::details::{CallbackFault, KnownRefusal, LostCookie, LostCookieReason, ProviderWords};
 use super::fault::Fault;
 use crate::gate::access::Missing;
 use crate::gate::facts::Malformed;
@@ -92,7 +92,7 @@ impl Fault {
             Self::StateExpired => "Signing in took too long",
             Self::LoginLoop(_) => "Signing in goes in circles",
             Self::ProviderRefused(_) => "The sign-in service said no",
-            Self::ProviderUnavailable | Self::ProviderTimedOut => {
+            Self::ProviderUnavailable(_) | Self::ProviderTimedOut(_) => {
                 "The sign-in service is not answering"
             }
             Self::RedirectMismatch { .. }
@@ -101,12 +101,14 @@ impl Fault {
             | Self::TokenIssuer(_)
             | Self::ClockSkew(_)
             | Self::IdentityUnusable { .. } => "Signing in failed",
-            Self::UpstreamConnect => "The app can’t be reached",
-            Self::UpstreamTimeout => "The app is taking too long",
-            Self::UpstreamProtocol => "The app’s answer can’t be read",
-            Self::CookieTooLarge { .. } => "Your session doesn’t fit",
+            Self::UpstreamConnect(_) => "The app can’t be reached",
+            Self::UpstreamTimeout(_) => "The app is taking too long",
+            Self::UpstreamProtocol(_) => "The app’s answer can’t be read",
+            Self::CookieTooLarge { .. } | Self::IdentityTooLarge { .. } => {
+                "Your session doesn’t fit"
+            }
             Self::Overloaded => "Too much is going on right now",
-            Self::Internal => "Something went wrong on our side",
+            Self::Internal(_) => "Something went wrong on our side",
         }
     }
 
@@ -119,7 +121,7 @@ impl Fault {
                 "What you had entered was not saved. Sign in again, go back to the form and send it \
                  once more."
             }
-            Self::NotAdmitted(_, missing) | Self::NotAdmittedHere(_, missing) => lacking(*missing),
+            Self::NotAdmitted(_, unmet) | Self::NotAdmittedHere(_, unmet) => lacking(unmet.missing),
             Self::NoRoute => "Check the address, or start from the first page.",
             Self::UnknownHost => "Check the address: the app is at home somewhere else.",
             Self::ForeignWebSocket => {
@@ -139,7 +141,7 @@ impl Fault {
                 "The page exists, but not for what was asked of it. Start from the first page."
             }
             Self::TargetTooLong => "Start from the first page and go on from there.",
-            Self::HeaderTooLarge(HeadLimit::Block | HeadLimit::Fields) => {
+            Self::HeaderTooLarge(_) => {
                 "Usually these are old cookies. Clear the cookies of this site, then try again."
             }
             Self::UnknownProvider => "Choose another way to sign in.",
@@ -154,7 +156,7 @@ impl Fault {
             Self::Callback(fault) => callback_advice(*fault),
             Self::LoginLoop(cookie) => loop_advice(cookie.why),
             Self::ProviderRefused(words) => refusal_advice(words),
-            Self::ProviderUnavailable | Self::ProviderTimedOut => {
+            Self::ProviderUnavailable(_) | Self::ProviderTimedOut(_) => {
                 "Nothing is wrong with your account. Wait a moment, then try again."
             }
             Self::RedirectMismatch { .. } => {
@@ -172,16 +174,16 @@ impl Fault {
                 "The sign-in service didn’t say enough about you. Whoever runs this site can mend \
                  that."
             }
-            Self::UpstreamConnect | Self::UpstreamTimeout | Self::UpstreamProtocol => {
+            Self::UpstreamConnect(_) | Self::UpstreamTimeout(_) | Self::UpstreamProtocol(_) => {
                 "Nothing is wrong with your account or your connection. Wait a moment, then try \
                  again."
             }
-            Self::CookieTooLarge { .. } => {
+            Self::CookieTooLarge { .. } | Self::IdentityTooLarge { .. } => {
                 "What the sign-in service says about you is more than a browser keeps. Whoever \
                  runs this site can mend that."
             }
             Self::Overloaded => "Wait a moment, then try again.",
-            Self::Internal => "It is not your doing. Wait a moment, then try again.",
+            Self::Internal(_) => "It is not your doing. Wait a moment, then try again.",
         }
     }
 
@@ -194,18 +196,20 @@ impl Fault {
             }
             Self::NotAdmittedHere(identity, _) => FaultPage::Denied(identity, DeniedScope::Site),
             Self::ProviderRefused(words) => FaultPage::Refused(words),
-            Self::ProviderUnavailable | Self::ProviderTimedOut => FaultPage::ProviderUnreachable,
-            Self::UpstreamConnect => FaultPage::UpstreamUnreachable(&UpstreamTrouble {
+            Self::ProviderUnavailable(_) | Self::ProviderTimedOut(_) => {
+                FaultPage::ProviderUnreachable
+            }
+            Self::UpstreamConnect(_) => FaultPage::UpstreamUnreachable(&UpstreamTrouble {
                 what: "doesn’t answer",
                 operator_advice: "Nothing took a connection at the upstream’s address. Is the app \
                                   running, and does it listen there?",
             }),
-            Self::UpstreamTimeout => FaultPage::UpstreamUnreachable(&UpstreamTrouble {
+            Self::UpstreamTimeout(_) => FaultPage::UpstreamUnreachable(&UpstreamTrouble {
                 what: "is too slow",
                 operator_advice: "The app took the request but didn’t begin its answer in time. Is \
                                   it busy, or waiting for something else?",
             }),
-            Self::UpstreamProtocol => FaultPage::UpstreamUnreachable(&UpstreamTrouble {
+            Self::UpstreamProtocol(_) => FaultPage::UpstreamUnreachable(&UpstreamTrouble {
                 what: "answered oddly",
                 operator_advice: "What came back is not HTTP, or ended too early. Is the \
                                   upstream’s scheme (http or https) the right one?",
@@ -236,8 +240,9 @@ impl Fault {
             | Self::ClockSkew(_)
             | Self::IdentityUnusable { .. }
             | Self::CookieTooLarge { .. }
+            | Self::IdentityTooLarge { .. }
             | Self::Overloaded
-            | Self::Internal => FaultPage::Error,
+            | Self::Internal(_) => FaultPage::Error,
         }
     }
 
@@ -254,22 +259,23 @@ impl Fault {
             | Self::NonceMismatch
             | Self::LoginLoop(_)
             | Self::ProviderRefused(_)
-            | Self::ProviderUnavailable
-            | Self::ProviderTimedOut
+            | Self::ProviderUnavailable(_)
+            | Self::ProviderTimedOut(_)
             | Self::RedirectMismatch { .. }
             | Self::CodeExchangeFailed(_)
             | Self::TokenInvalid(_)
             | Self::TokenIssuer(_)
             | Self::ClockSkew(_)
             | Self::IdentityUnusable { .. }
-            | Self::CookieTooLarge { .. } => FirstStep::SignInAgain,
+            | Self::CookieTooLarge { .. }
+            | Self::IdentityTooLarge { .. } => FirstStep::SignInAgain,
             Self::NotAdmitted(..) | Self::NotAdmittedHere(..) => FirstStep::SwitchAccount,
             Self::HeaderTooLarge(_)
-            | Self::UpstreamConnect
-            | Self::UpstreamTimeout
-            | Self::UpstreamProtocol
+            | Self::UpstreamConnect(_)
+            | Self::UpstreamTimeout(_)
+            | Self::UpstreamProtocol(_)
             | Self::Overloaded
-            | Self::Internal => FirstStep::Retry,
+            | Self::Internal(_) => FirstStep::Retry,
             Self::NoRoute
             | Self::UnknownHost
             | Self::ForeignWebSocket
@@ -351,24 +357,14 @@ pub fn loop_operator_advice(why: LostCookieReason) -> &'static str {
 
 /// What providers' best-known refusals mean for the person.
 fn refusal_advice(words: &ProviderWords) -> &'static str {
-    const HINTS: &[(&str, &str)] = &[
-        (
-            "AADSTS50105",
-            "Your account is not assigned to this app. Ask whoever runs it to assign you.",
-        ),
-        (
-            "AADSTS65001",
-            "An administrator has to consent to this app before anybody can use it.",
-        ),
-        (
-            "AADSTS50011",
-            "The sign-in service doesn’t know this site’s address yet. Whoever runs this site can \
-             mend that.",
-        ),
-    ];
-    let described = words.description().unwrap_or("");
-    if let Some((_, hint)) = HINTS.iter().find(|(mark, _)| described.contains(mark)) {
-        return hint;
+    match words.known() {
+        Some(KnownRefusal::NotAssigned) => {
+            return "Your account is not assigned to this app. Ask whoever runs it to assign you.";
+        }
+        Some(KnownRefusal::ConsentNeeded) => {
+            return "An administrator has to consent to this app before anybody can use it.";
+        }
+        None => {}
     }
     match words.code() {
         "access_denied" => {
