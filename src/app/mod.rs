@@ -8,6 +8,7 @@ pub mod endpoint;
 pub mod generation;
 pub mod iso_time;
 pub mod journey;
+pub mod language;
 pub mod log_line;
 pub mod log_names;
 pub mod log_sink;

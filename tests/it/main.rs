@@ -31,6 +31,8 @@ mod identity; // who somebody is comes from issuer and subject, and rules believ
 #[cfg(test)]
 mod key_rotation; // session keys change without anybody being signed out
 #[cfg(test)]
+mod languages; // people read their own language, programs read English
+#[cfg(test)]
 mod log_lines; // each line of the log is one JSON object, whatever was sent
 #[cfg(test)]
 mod login; // a login lands where it started, and the app knows who it is

@@ -92,7 +92,7 @@ pub fn begin_at(provider: &Provider, beginning: &Beginning, visit: &Visit<'_>) -
     if visit.session().is_none() && cookies.recent_finishes(visit.presented) >= LOOP {
         return Reply::refuse(Fault::LoginLoop(LostCookie {
             name: visit.generation.names.session().to_owned(),
-            why: LostCookieReason::Blocked,
+            why: LostCookieReason::of(&visit.generation.config.session.cookie),
         }));
     }
     match try_begin(provider, beginning, &cookies, visit) {

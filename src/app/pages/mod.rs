@@ -4,17 +4,21 @@
 //! its hash. What a page says about a fault comes from [`super::respond`], as do its headers.
 
 mod contents;
+mod fill;
 #[cfg(test)]
 mod tests;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use url::form_urlencoded::byte_serialize;
 
 pub use self::contents::{AtProvider, ConfirmSignOut, Page, SignIn, SignedOut, WhoAmI, known_as};
 use super::iso_time::Iso;
+use super::language::Language;
+use super::language::words::Words;
 use super::reference::Reference;
 use super::respond::fault::Fault;
 use super::respond::wording::{DeniedScope, FaultPage, FirstStep, loop_operator_advice};
@@ -28,6 +32,8 @@ use crate::config::PageSettings;
 #[derive(Debug)]
 pub struct Pages {
     environment: Environment<'static>,
+    /// Each language's texts, as templates see them, in the order of [`Language::ALL`].
+    texts: Vec<Value>,
     site: Site,
     /// The style's source expression for `style-src` (Content Security Policy section 6.7.2).
     style_hash: String,
@@ -108,6 +114,7 @@ impl Pages {
     #[must_use]
     pub fn new(settings: &PageSettings, public_url: &PublicUrl, prefix: &str) -> Self {
         let mut environment = Environment::new();
+        fill::add_to(&mut environment);
         for (name, source) in TEMPLATES {
             // A template that does not parse is not there, and then its page is told as text; the
             // templates are ours, and a test renders each.
@@ -130,6 +137,10 @@ impl Pages {
         };
         Self {
             environment,
+            texts: Language::ALL
+                .iter()
+                .map(|language| Value::from(Serde(language.words())))
+                .collect(),
             site: Site {
                 home,
                 start: public_url.join(&format!("{prefix}/start")),
@@ -181,19 +192,29 @@ impl Pages {
 
     /// A page that tells of no fault; nothing if its template is broken.
     #[must_use]
-    pub fn page(&self, page: &Page, circumstances: &Circumstances<'_>) -> Option<Html> {
+    pub fn page(
+        &self,
+        page: &Page,
+        language: Language,
+        circumstances: &Circumstances<'_>,
+    ) -> Option<Html> {
+        let titles = &language.words().titles;
         let (template, title, contents) = match page {
-            Page::SignIn(sign_in) => ("sign_in.html", "Sign in", self.sign_in_contents(sign_in)),
+            Page::SignIn(sign_in) => (
+                "sign_in.html",
+                titles.sign_in,
+                self.sign_in_contents(sign_in),
+            ),
             Page::ConfirmSignOut(confirm) => (
                 "sign_out_confirm.html",
-                "Do you want to sign out?",
+                titles.sign_out,
                 context! {
                     who => confirm.session.as_ref().map(|session| known_as(&session.identity)),
                 },
             ),
             Page::SignedOut(signed_out) => (
                 "signed_out.html",
-                "You are signed out",
+                titles.signed_out,
                 context! {
                     at_provider => signed_out.at_provider.as_str(),
                     provider => signed_out.provider.as_deref().map(|name| shown(name, 100)),
@@ -202,19 +223,25 @@ impl Pages {
             ),
             Page::WhoAmI(who) => (
                 "who_am_i.html",
-                "Who you are here",
+                titles.who_am_i,
                 who.view(circumstances.now),
             ),
         };
         Some(Html {
-            body: self.render(template, title, contents, circumstances)?,
+            body: self.render((template, language), title, contents, circumstances)?,
             form_action: page.form_action(),
         })
     }
 
     /// The page about a fault; nothing if its template is broken.
     #[must_use]
-    pub fn fault(&self, fault: &Fault, circumstances: &Circumstances<'_>) -> Option<Html> {
+    pub fn fault(
+        &self,
+        fault: &Fault,
+        language: Language,
+        circumstances: &Circumstances<'_>,
+    ) -> Option<Html> {
+        let words = language.words();
         let (template, special) = match fault.page() {
             FaultPage::Error => ("error.html", context! {}),
             FaultPage::Refused(words) => ("error.html", context! { quoted => words.quoted() }),
@@ -222,38 +249,43 @@ impl Pages {
                 "denied.html",
                 context! {
                     who => known_as(identity),
-                    scope => match scope {
-                        DeniedScope::Page => "this page of ",
-                        DeniedScope::Site => "",
+                    sentence => match scope {
+                        DeniedScope::Page => words.denied.page,
+                        DeniedScope::Site => words.denied.site,
                     },
                     support_told => true,
                 },
             ),
             FaultPage::ProviderUnreachable => ("provider_unreachable.html", context! {}),
-            FaultPage::UpstreamUnreachable(trouble) => (
-                "upstream_unreachable.html",
-                context! {
-                    trouble => trouble.what,
-                    operator_advice => trouble.operator_advice,
-                },
-            ),
+            FaultPage::UpstreamUnreachable(trouble) => {
+                let (trouble, operator_advice) = trouble.told(words);
+                (
+                    "upstream_unreachable.html",
+                    context! { trouble, operator_advice },
+                )
+            }
             FaultPage::LoginLoop(cookie) => (
                 "login_loop.html",
                 context! {
                     cookie => shown(&cookie.name, 100),
-                    operator_advice => loop_operator_advice(cookie.why),
+                    operator_advice => loop_operator_advice(cookie.why, words),
                 },
             ),
             FaultPage::UnknownHost => ("unknown_host.html", context! {}),
         };
         let contents = context! {
             code => fault.code(),
-            advice => fault.advice(),
-            step => self.step(fault.first_step(), circumstances.return_to),
+            advice => fault.advice(words),
+            step => self.step(fault.first_step(), words, circumstances.return_to),
             ..special
         };
         Some(Html {
-            body: self.render(template, fault.title(), contents, circumstances)?,
+            body: self.render(
+                (template, language),
+                fault.title(words),
+                contents,
+                circumstances,
+            )?,
             form_action: "'none'".to_owned(),
         })
     }
@@ -281,25 +313,24 @@ impl Pages {
         }
     }
 
-    fn step(&self, step: FirstStep, return_to: Option<&ReturnTo>) -> Value {
+    fn step(&self, step: FirstStep, words: &Words, return_to: Option<&ReturnTo>) -> Value {
+        let steps = &words.steps;
         let (label, href) = match (step, return_to) {
-            (FirstStep::SignIn, _) => ("Sign in", self.login_url(return_to)),
-            (FirstStep::SignInAgain, _) => ("Try again", self.login_url(return_to)),
+            (FirstStep::SignIn, _) => (steps.sign_in, self.login_url(return_to)),
+            (FirstStep::SignInAgain, _) => (steps.try_again, self.login_url(return_to)),
             (FirstStep::SwitchAccount, _) => (
-                "Sign in with another account",
+                steps.switch_account,
                 self.start_url(return_to, None, Account::Choose),
             ),
-            (FirstStep::Retry, Some(page)) => ("Try again", page.as_str().to_owned()),
-            (FirstStep::Retry | FirstStep::Home, _) => {
-                ("Go to the first page", self.site.home.clone())
-            }
+            (FirstStep::Retry, Some(page)) => (steps.try_again, page.as_str().to_owned()),
+            (FirstStep::Retry | FirstStep::Home, _) => (steps.first_page, self.site.home.clone()),
         };
         context! { label, href }
     }
 
     fn render(
         &self,
-        template: &str,
+        (template, language): (&str, Language),
         title: &str,
         contents: Value,
         circumstances: &Circumstances<'_>,
@@ -308,6 +339,8 @@ impl Pages {
         let support = self.site.support.as_deref();
         let whole = context! {
             title,
+            lang => language.tag(),
+            words => self.texts.get(language.index()),
             site => &self.site.view,
             reference,
             time => Iso(circumstances.now).to_string(),

@@ -81,14 +81,25 @@ fn plain_pages(text: &str) -> Vec<Page> {
 
 /// Every document there is.
 fn documents(pages: &Pages, text: &str, return_to: &ReturnTo) -> Vec<String> {
+    let all = Language::ALL.into_iter();
+    all.flat_map(|language| documents_in(language, pages, text, return_to))
+        .collect()
+}
+
+/// Every document in one language.
+fn documents_in(
+    language: Language,
+    pages: &Pages,
+    text: &str,
+    return_to: &ReturnTo,
+) -> Vec<String> {
     let circumstances = circumstances(return_to);
-    let of_faults = faults(text)
-        .into_iter()
-        .map(|fault| pages.fault(&fault, &circumstances).unwrap().body);
-    let others = plain_pages(text)
-        .into_iter()
-        .map(|page| pages.page(&page, &circumstances).unwrap().body);
-    of_faults.chain(others).collect()
+    let fault = |fault| pages.fault(&fault, language, &circumstances).unwrap().body;
+    let page = |page| pages.page(&page, language, &circumstances).unwrap().body;
+    let of_faults = faults(text).into_iter().map(fault);
+    of_faults
+        .chain(plain_pages(text).into_iter().map(page))
+        .collect()
 }
 
 /// A document's tags in order, each with the names of its attributes. Panics where the document is
@@ -195,9 +206,22 @@ fn every_page_is_small_whole_and_loads_nothing() {
         }
         let handler = |name: &str| name.starts_with("on");
         assert!(!tags.iter().any(|tag| tag.split(' ').skip(1).any(handler)));
-        assert!(document.contains("<html lang=\"en\">"));
         assert!(document.contains("width=device-width, initial-scale=1\""));
         assert!(!document.contains("user-scalable") && !document.contains("maximum-scale"));
+    }
+}
+
+#[test]
+fn every_page_says_its_language_and_has_its_texts() {
+    for language in Language::ALL {
+        let lang = format!("<html lang=\"{}\">", language.tag());
+        let reference = language.words().footer.reference;
+        for document in documents_in(language, &pages(), "x", &boards()) {
+            assert!(document.contains(&lang), "{document}");
+            assert!(document.contains(reference), "{document}");
+            let (_, body) = document.split_once("</style>").unwrap();
+            assert!(!body.contains(['{', '}']), "{body}");
+        }
     }
 }
 
@@ -292,7 +316,9 @@ fn a_form_may_lead_to_ourselves_and_to_where_the_provider_signs_out() {
         Page::ConfirmSignOut(_) | Page::WhoAmI(_) => "'self' https://id.test",
     };
     for page in plain_pages("x") {
-        let html = pages().page(&page, &circumstances(&way("/"))).unwrap();
+        let html = pages()
+            .page(&page, Language::English, &circumstances(&way("/")))
+            .unwrap();
         assert_eq!(html.form_action, wanted(&page));
         let form = "<form method=\"post\" action=\"/oauth2/sign_out\">".to_owned();
         let shown = html.body.replace("&#x2f;", "/");
@@ -303,7 +329,9 @@ fn a_form_may_lead_to_ourselves_and_to_where_the_provider_signs_out() {
         );
     }
     for fault in faults("x") {
-        let html = pages().fault(&fault, &circumstances(&way("/"))).unwrap();
+        let html = pages()
+            .fault(&fault, Language::English, &circumstances(&way("/")))
+            .unwrap();
         assert_eq!(html.form_action, "'none'");
         assert!(!html.body.contains("<form"));
     }
@@ -317,7 +345,11 @@ fn a_public_url_with_a_path_keeps_it_in_every_link() {
         "https://dash.test/ops/oauth2/start?return_to=%2Fops%2Fx%3Fa%3Db%26c%3Dd"
     );
     let page = pages
-        .page(&plain_pages("x")[2], &circumstances(&way("/")))
+        .page(
+            &plain_pages("x")[2],
+            Language::English,
+            &circumstances(&way("/")),
+        )
         .unwrap();
     let shown = page.body.replace("&#x2f;", "/");
     assert!(shown.contains("action=\"/ops/oauth2/sign_out\""), "{shown}");
@@ -327,13 +359,15 @@ fn a_public_url_with_a_path_keeps_it_in_every_link() {
 fn who_is_denied_can_choose_another_account_and_keeps_the_way_back() {
     let fault = faults("x").remove(0);
     let page = pages()
-        .fault(&fault, &circumstances(&boards()))
+        .fault(&fault, Language::English, &circumstances(&boards()))
         .unwrap()
         .body;
     let shown = page.replace("&#x2f;", "/").replace("&amp;", "&");
     let link = "https://dash.test/oauth2/start?switch=1&return_to=%2Fboards%2F7%3Ffrom%3Dnow-6h%26to%3Dnow";
     assert!(shown.contains(link), "{shown}");
     assert!(shown.contains("You are signed in as <strong>x</strong>"));
+    let contact = "write to <a href=\"mailto:help@dash.test?subject=Reference%20";
+    assert!(shown.contains(contact), "{shown}");
 }
 
 #[test]

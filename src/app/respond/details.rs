@@ -9,6 +9,7 @@ use http::StatusCode;
 use crate::app::shown::shown;
 use crate::oidc::error_code::Refusal;
 use crate::proxy::{UpstreamAddress, UpstreamSettings};
+use crate::session::{CookieSettings, SameSite};
 
 /// What is wrong with what came to the callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -145,14 +146,15 @@ pub struct LostCookie {
     pub why: LostCookieReason,
 }
 
-/// Why a browser does not send a cookie back.
+/// Why a browser does not send the session's cookie back, while those of its logins come: they are
+/// for the host alone, and `SameSite=Lax` or less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LostCookieReason {
-    /// The page was opened over plain http, and the cookie is for https alone.
-    SecureOverHttp,
-    /// The page is on a host that the cookie is not for.
-    OtherHost,
-    /// None that can be told from here: the browser blocks or drops cookies.
+    /// It is `SameSite=Strict`, and the way back from a provider begins at another site.
+    SameSite,
+    /// It is for a domain that the browser does not take here.
+    Domain,
+    /// None that can be told from here: the browser, or something before it, blocks or drops it.
     Blocked,
 }
 
@@ -387,13 +389,30 @@ impl SkewDirection {
 }
 
 impl LostCookieReason {
+    /// The likeliest reason with these settings.
+    #[must_use]
+    pub fn of(settings: &CookieSettings) -> Self {
+        match settings {
+            CookieSettings {
+                same_site: SameSite::Strict,
+                ..
+            } => Self::SameSite,
+            CookieSettings {
+                domain: Some(_), ..
+            } => Self::Domain,
+            CookieSettings { .. } => Self::Blocked,
+        }
+    }
+
     /// For the operator.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::SecureOverHttp => "it is for https, and the page was opened over plain http",
-            Self::OtherHost => "it is for another host than the page was opened on",
-            Self::Blocked => "the browser blocks or drops it",
+            Self::SameSite => {
+                "with same_site: strict it is left out on the way back from another site"
+            }
+            Self::Domain => "it is for session.cookie.domain, which the browser may not take here",
+            Self::Blocked => "the browser, or something before it, blocks or drops it",
         }
     }
 }

@@ -4,13 +4,14 @@
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 
+use crate::app::language::Language;
 use crate::gate::facts::Asker;
 
 /// The form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// A page.
-    Html,
+    /// A page in this language.
+    Html(Language),
     /// `application/problem+json` for what went wrong (RFC 9457), JSON for everything else.
     Json,
     /// `text/plain`, because it was asked for.
@@ -39,13 +40,17 @@ impl Form {
             return Self::Grpc;
         }
         match asker {
-            Some(Asker::Navigation | Asker::Frame | Asker::ServiceWorker) => return Self::Html,
+            Some(Asker::Navigation | Asker::Frame | Asker::ServiceWorker) => {
+                return Self::Html(Language::of(headers));
+            }
             Some(Asker::Prefetch | Asker::Program) | None => {}
         }
         let wishes = Wishes::of(headers);
         let script = headers.contains_key("x-requested-with");
         match (wishes.html, wishes.json) {
-            (Some(html), json) if !script && html >= json.unwrap_or(0) => Self::Html,
+            (Some(html), json) if !script && html >= json.unwrap_or(0) => {
+                Self::Html(Language::of(headers))
+            }
             (_, Some(_)) => Self::Json,
             _ if wishes.text.is_some() => Self::Text,
             _ if is_terminal(headers) => Self::Terminal,
@@ -87,7 +92,7 @@ impl Wishes {
 }
 
 /// `0.8` is 800; what is no weight counts as 0.
-fn thousandths(text: &str) -> u16 {
+pub(crate) fn thousandths(text: &str) -> u16 {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     match whole {
         "1" => 1000,
@@ -149,12 +154,28 @@ mod tests {
         const CHROME: &str =
             "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8";
         let rows: &[(Option<Asker>, Fields, Form)] = &[
-            (Some(Asker::Navigation), &[], Form::Html),
-            (Some(Asker::Frame), &[("accept", "*/*")], Form::Html),
-            (Some(Asker::ServiceWorker), &[], Form::Html),
-            (Some(Asker::Prefetch), &[("accept", CHROME)], Form::Html),
-            (Some(Asker::Program), &[("accept", CHROME)], Form::Html),
-            (None, &[("accept", CHROME)], Form::Html),
+            (Some(Asker::Navigation), &[], Form::Html(Language::English)),
+            (
+                Some(Asker::Frame),
+                &[("accept", "*/*")],
+                Form::Html(Language::English),
+            ),
+            (
+                Some(Asker::ServiceWorker),
+                &[],
+                Form::Html(Language::English),
+            ),
+            (
+                Some(Asker::Prefetch),
+                &[("accept", CHROME)],
+                Form::Html(Language::English),
+            ),
+            (
+                Some(Asker::Program),
+                &[("accept", CHROME)],
+                Form::Html(Language::English),
+            ),
+            (None, &[("accept", CHROME)], Form::Html(Language::English)),
             (Some(Asker::Program), &[], Form::Json),
             (Some(Asker::Program), &[("accept", "*/*")], Form::Json),
             (

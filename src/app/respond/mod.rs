@@ -19,8 +19,9 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
-    REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    LOCATION, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
@@ -28,6 +29,7 @@ use serde_json::json;
 use self::fault::Connection;
 pub use self::fault::{Blame, Fault};
 pub use self::form::Form;
+use super::language::Language;
 use super::pages::{Circumstances, Html, Page, Pages};
 use super::reference::Reference;
 
@@ -57,8 +59,8 @@ pub fn fault(
     let status = fault.status();
     let mut response = match form {
         Form::Grpc => grpc(fault),
-        Form::Html => match pages.fault(fault, circumstances) {
-            Some(html) => html_answer(pages, html),
+        Form::Html(language) => match pages.fault(fault, language, circumstances) {
+            Some(html) => html_answer(pages, html, language),
             None => answer(TEXT, fault_text(fault, circumstances)),
         },
         Form::Text => answer(TEXT, fault_text(fault, circumstances)),
@@ -87,11 +89,13 @@ pub fn page(
     circumstances: &Circumstances<'_>,
 ) -> Response<Bytes> {
     let rendered = match form {
-        Form::Html => pages.page(page, circumstances),
+        Form::Html(language) => pages
+            .page(page, language, circumstances)
+            .map(|html| html_answer(pages, html, language)),
         Form::Json | Form::Text | Form::Terminal | Form::Grpc => None,
     };
     let mut response = match rendered {
-        Some(html) => html_answer(pages, html),
+        Some(response) => response,
         None => answer(JSON, page_json(pages, page).to_string()),
     };
     add_own_fields(response.headers_mut(), circumstances.reference);
@@ -110,7 +114,7 @@ pub fn redirect(
 ) -> Response<Bytes> {
     let Ok(location) = HeaderValue::from_str(location) else {
         let why = Fault::Internal("a location that no field can carry".into());
-        return fault(pages, &why, Form::Html, circumstances);
+        return fault(pages, &why, Form::Json, circumstances);
     };
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = match redirect {
@@ -130,17 +134,23 @@ pub fn redirect(
 
 fn answer(kind: HeaderValue, body: String) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body));
-    response.headers_mut().insert(CONTENT_TYPE, kind);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static("en"));
+    // What it is besides depends on the reader: a cache of the browser's own would keep it apart.
+    headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Language"));
     response
 }
 
-fn html_answer(pages: &Pages, html: Html) -> Response<Bytes> {
+fn html_answer(pages: &Pages, html: Html, language: Language) -> Response<Bytes> {
     let policy = format!(
         "default-src 'none'; style-src {}; form-action {}; base-uri 'none'; frame-ancestors 'none'",
         pages.style_hash(),
         html.form_action,
     );
     let mut response = answer(HTML, html.body);
+    let tag = HeaderValue::from_static(language.tag());
+    response.headers_mut().insert(CONTENT_LANGUAGE, tag);
     // All of it is ASCII of ours; if it were not, the stricter policy of other answers would stay.
     if let Ok(policy) = HeaderValue::try_from(policy) {
         response
@@ -154,7 +164,7 @@ fn html_answer(pages: &Pages, html: Html) -> Response<Bytes> {
 fn problem(pages: &Pages, fault: &Fault, circumstances: &Circumstances<'_>) -> serde_json::Value {
     let mut problem = json!({
         "type": format!("urn:sidegate:problem:{}", fault.code()),
-        "title": fault.title(),
+        "title": fault.title(Language::English.words()),
         "status": fault.status().as_u16(),
         "code": fault.code(),
         "reference": circumstances.reference.as_str(),
@@ -169,7 +179,8 @@ fn problem(pages: &Pages, fault: &Fault, circumstances: &Circumstances<'_>) -> s
 }
 
 fn fault_text(fault: &Fault, circumstances: &Circumstances<'_>) -> String {
-    let (title, advice) = (fault.title(), fault.advice());
+    let words = Language::English.words();
+    let (title, advice) = (fault.title(words), fault.advice(words));
     let (code, reference) = (fault.code(), circumstances.reference);
     format!("{title}.\n{advice}\n\nCode: {code}\nReference: {reference}\n")
 }
@@ -206,7 +217,7 @@ fn grpc(fault: &Fault) -> Response<Bytes> {
         _ => "13",
     };
     let mut message = String::new();
-    for &byte in fault.title().as_bytes() {
+    for &byte in fault.title(Language::English.words()).as_bytes() {
         match byte {
             b' '..=b'~' if byte != b'%' => message.push(char::from(byte)),
             _ => {
@@ -214,8 +225,9 @@ fn grpc(fault: &Fault) -> Response<Bytes> {
             }
         }
     }
-    let mut response = answer(HeaderValue::from_static("application/grpc"), String::new());
+    let mut response = Response::new(Bytes::new());
     let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(
         HeaderName::from_static("grpc-status"),
         HeaderValue::from_static(status),
