@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{HOST, SET_COOKIE, USER_AGENT};
+use http::header::{HOST, REFERER, SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Uri};
 use hyper::body::Incoming;
@@ -17,16 +17,17 @@ use super::endpoint::{self, Teller, Visit, login};
 use super::generation::Generation;
 use super::iso_time::Timestamp;
 use super::log_names::SessionName;
-use super::pages::Circumstances;
+use super::pages::{Circumstances, Page};
 use super::reference::LazyReference;
 use super::reply::{Answer, Reply};
 use super::respond::unmet::rule_of_route;
 use super::respond::{self, Fault, Form, Redirect};
 use crate::base::peer::Peer;
 use crate::base::return_to::ReturnTo;
+use crate::config::Fragment;
 use crate::gate::client_address::ClientAddress;
 use crate::gate::decision::{Decision, Denial, Permit, Upkeep};
-use crate::gate::facts::Facts;
+use crate::gate::facts::{Asker, Facts};
 use crate::gate::routes::Need;
 use crate::oidc::authorization::LoginParameters;
 use crate::proxy::head::{Rewriter, make_private, may_be_shared};
@@ -213,6 +214,10 @@ impl Worker {
                     .forward(equipped, (permit, upkeep, body), &visit, (form, &wanted))
                     .await;
             }
+            Decision::Login(page) if generation.config.login.fragment == Fragment::Kept => {
+                let page = Page::KeepFragment(page);
+                (Reply::new(Answer::Page(page)), "login")
+            }
             Decision::Login(page) => {
                 visit.first_answers().await;
                 let reply = login::begin(&page, LoginParameters::default(), &visit);
@@ -300,6 +305,7 @@ impl Worker {
         reference: &LazyReference,
     ) -> Outcome {
         let pages = &equipped.generation.pages;
+        let form = reply.form.unwrap_or(form);
         let circumstances = Circumstances {
             reference: reference.get_or_draw(self.shared.live.entropy),
             now: self.shared.live.clock.now(),
@@ -403,6 +409,8 @@ impl Seen {
 struct Wanted {
     method: Method,
     target: Uri,
+    /// The page that a script of ours runs on, by the browser's word.
+    referer: Option<HeaderValue>,
 }
 
 impl Wanted {
@@ -410,16 +418,27 @@ impl Wanted {
         Self {
             method: facts.method().clone(),
             target: facts.uri().clone(),
+            referer: match facts.asker() {
+                Asker::Program => facts.headers().get(REFERER).cloned(),
+                _ => None,
+            },
         }
     }
 
     fn page(&self, generation: &Generation) -> Option<ReturnTo> {
+        // What a script fetched is no page: a login leads back to the one that it runs on.
+        let own = |page: &ReturnTo| generation.gate.is_own_place(page.as_str());
+        let referer = self.referer.as_ref().and_then(|line| line.to_str().ok());
+        let origin = generation.config.public_url.origin();
+        let from = referer.and_then(|from| ReturnTo::parse_for(from, origin));
+        if let Some(page) = from.filter(|page| !own(page)) {
+            return Some(page);
+        }
         if !matches!(self.method, Method::GET | Method::HEAD) {
             return None;
         }
         let page = ReturnTo::parse(self.target.path_and_query()?.as_str())?;
-        let own = generation.gate.is_own_place(page.as_str());
-        (!own).then_some(page)
+        (!own(&page)).then_some(page)
     }
 }
 

@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::base::keyring::SessionKey;
-use crate::base::origin::PublicUrl;
+use crate::base::origin::{Origin, PublicUrl};
 use crate::gate::client_address::TrustedProxies;
 use crate::gate::routes::Route;
 use crate::provider::ProviderSettings;
@@ -61,6 +61,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is logged, and how.
     pub log: LogSettings,
+    /// How logins are begun.
+    pub login: LoginSettings,
     /// What our pages say.
     pub pages: PageSettings,
     /// The switches that weaken something and are on: to be logged at every start.
@@ -91,6 +93,25 @@ pub enum SessionKeys {
     StateFile(PathBuf),
     /// A fresh key at every start, as the operator wrote out: a restart ends every session.
     Ephemeral,
+}
+
+/// How logins are begun.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LoginSettings {
+    /// Whether a login leads back to the fragment of the page that was wanted.
+    pub fragment: Fragment,
+    /// Origins whose pages may show the page that says where to sign in.
+    pub embed_origins: Vec<Origin>,
+}
+
+/// What becomes of the fragment of the page that was wanted: it never reaches a server by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fragment {
+    /// It is lost on the way through the provider.
+    #[default]
+    Dropped,
+    /// A page with one script hands it over before the login begins.
+    Kept,
 }
 
 /// What our pages say.

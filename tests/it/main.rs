@@ -5,6 +5,8 @@
 //! tests, where `unwrap` is in order.
 
 #[cfg(test)]
+mod askers; // people are sent to sign in, programs are told, and each in a form that they can read
+#[cfg(test)]
 mod bad_tokens; // whatever is wrong with an ID token, nobody is let in
 #[cfg(test)]
 mod canaries; // no secret is in any log, page or request
@@ -25,6 +27,8 @@ mod foreign_client; // a client that others wrote signs in at the embedded provi
 #[cfg(test)]
 mod forwarding; // messages as such: versions, interim and early answers, ways that break
 #[cfg(test)]
+mod fragments; // with `login.keep_fragment` a login leads back to the very fragment
+#[cfg(test)]
 mod guards; // whatever a request brings, the app gets what the gate says and nothing else
 #[cfg(test)]
 mod identity; // who somebody is comes from issuer and subject, and rules believe only what was vouched for
@@ -44,5 +48,7 @@ mod regressions; // what an attack once found, held shut
 mod sample_app; // the demo's app shows, echoes and streams
 #[cfg(test)]
 mod session_lifetime; // a session ends when it should, and not before
+#[cfg(test)]
+mod single_page_apps; // what an app of one page needs to know about its session
 #[cfg(test)]
 mod support;

@@ -128,6 +128,7 @@ pub(super) static WORDS: Words = Words {
         blocked_advice: "Does something between browser and Sidegate drop Set-Cookie? Is the site shown in a frame of another one?",
     },
     sign_in: SignIn {
+        in_new_tab: "Sign in in a new tab, then come back and load this page again.",
         choose: "{host} needs to know who you are. Choose where you want to sign in; you come back here afterwards.",
         needed: "{host} needs to know who you are. You come back here afterwards.",
         signed_in: "You are signed in as {who}. You can go on, or sign in with another account.",

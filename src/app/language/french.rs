@@ -128,6 +128,7 @@ pub(super) static WORDS: Words = Words {
         blocked_advice: "Quelque chose entre le navigateur et Sidegate supprime-t-il Set-Cookie ? Le site est-il affiché dans le cadre d’un autre ?",
     },
     sign_in: SignIn {
+        in_new_tab: "Connectez-vous dans un nouvel onglet, puis revenez et rechargez cette page.",
         choose: "{host} doit savoir qui vous êtes. Choisissez où vous connecter ; vous reviendrez ensuite ici.",
         needed: "{host} doit savoir qui vous êtes. Vous reviendrez ensuite ici.",
         signed_in: "Vous êtes connecté en tant que {who}. Vous pouvez continuer ou vous connecter avec un autre compte.",

@@ -128,6 +128,7 @@ pub(super) static WORDS: Words = Words {
         blocked_advice: "Verwirft etwas zwischen Browser und Sidegate das Feld Set-Cookie? Wird die Website im Frame einer anderen gezeigt?",
     },
     sign_in: SignIn {
+        in_new_tab: "Melden Sie sich in einem neuen Tab an, kommen Sie zurück und laden Sie diese Seite neu.",
         choose: "{host} muss wissen, wer Sie sind. Wählen Sie, wo Sie sich anmelden möchten; danach kommen Sie hierher zurück.",
         needed: "{host} muss wissen, wer Sie sind. Nach der Anmeldung kommen Sie hierher zurück.",
         signed_in: "Sie sind als {who} angemeldet. Sie können fortfahren oder sich mit einem anderen Konto anmelden.",

@@ -128,6 +128,7 @@ pub(super) static WORDS: Words = Words {
         blocked_advice: "¿Algo entre el navegador y Sidegate elimina Set-Cookie? ¿Se muestra el sitio en un marco de otro?",
     },
     sign_in: SignIn {
+        in_new_tab: "Inicie sesión en una pestaña nueva; después vuelva y recargue esta página.",
         choose: "{host} necesita saber quién es usted. Elija dónde iniciar sesión; después volverá aquí.",
         needed: "{host} necesita saber quién es usted. Después volverá aquí.",
         signed_in: "Ha iniciado sesión como {who}. Puede continuar o iniciar sesión con otra cuenta.",

@@ -210,6 +210,8 @@ pub struct Circles {
 /// The page where one chooses how to sign in.
 #[derive(Debug, Serialize)]
 pub struct SignIn {
+    /// What to do in a frame, where no sign-in page can be shown.
+    pub in_new_tab: &'static str,
     /// Why one is here, and that there is a choice.
     pub choose: &'static str,
     /// Why one is here.

@@ -33,6 +33,8 @@ pub enum Page {
     SignedOut(SignedOut),
     /// Who am I.
     WhoAmI(WhoAmI),
+    /// On the way to sign in, so that the fragment of this page is not lost.
+    KeepFragment(ReturnTo),
 }
 
 /// What the sign-in page offers.
@@ -110,7 +112,9 @@ impl Page {
     /// redirect.
     pub(super) fn form_action(&self) -> String {
         let end_session = match self {
-            Self::SignIn(_) | Self::SignedOut(_) => return "'none'".to_owned(),
+            Self::SignIn(_) | Self::SignedOut(_) | Self::KeepFragment(_) => {
+                return "'none'".to_owned();
+            }
             Self::ConfirmSignOut(confirm) => &confirm.end_session,
             Self::WhoAmI(who) => &who.end_session,
         };

@@ -24,7 +24,7 @@ use super::respond::fault::Fault;
 use super::respond::wording::{DeniedScope, FaultPage, FirstStep, loop_operator_advice};
 use super::shown::shown;
 use crate::base::clock::UnixTime;
-use crate::base::origin::PublicUrl;
+use crate::base::origin::{Origin, PublicUrl};
 use crate::base::return_to::ReturnTo;
 use crate::config::PageSettings;
 
@@ -37,6 +37,8 @@ pub struct Pages {
     site: Site,
     /// The style's source expression for `style-src` (Content Security Policy section 6.7.2).
     style_hash: String,
+    /// The same of the one script, for `script-src`.
+    script_hash: String,
 }
 
 /// What every page knows.
@@ -48,6 +50,8 @@ struct Site {
     /// under the public one.
     start: String,
     support: Option<String>,
+    /// Whose pages may show a frame of ours, as sources; nobody's, where it is absent.
+    embed_origins: Option<String>,
     /// All that templates see of it.
     view: Value,
 }
@@ -59,6 +63,10 @@ pub struct Html {
     pub body: String,
     /// Where its forms may lead, as sources for `form-action`.
     pub form_action: String,
+    /// The script that it may run, as a source for `script-src`.
+    pub script: Option<String>,
+    /// Whose pages may show it in a frame, as sources for `frame-ancestors`.
+    pub frame_ancestors: Option<String>,
 }
 
 /// What one answer is about besides its contents.
@@ -73,6 +81,15 @@ pub struct Circumstances<'a> {
     pub return_to: Option<&'a ReturnTo>,
 }
 
+/// Whether a page is asked for by a frame of another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// It is the whole of a window.
+    Alone,
+    /// It is in a frame.
+    Framed,
+}
+
 /// Whether signing in may go on with the account that the provider knows already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Account {
@@ -83,10 +100,12 @@ pub enum Account {
 }
 
 /// Every template, by the name that turns escaping on. The order does not matter.
-const TEMPLATES: [(&str, &str); 11] = [
+const TEMPLATES: [(&str, &str); 13] = [
     ("base.html", include_str!("base.html")),
     ("denied.html", include_str!("denied.html")),
     ("error.html", include_str!("error.html")),
+    ("framed.html", include_str!("framed.html")),
+    ("keep_fragment.html", include_str!("keep_fragment.html")),
     ("login_loop.html", include_str!("login_loop.html")),
     (
         "provider_unreachable.html",
@@ -107,6 +126,8 @@ const TEMPLATES: [(&str, &str); 11] = [
 ];
 
 const STYLE: &str = include_str!("style.css");
+/// The one script that there is, on the one page that has one.
+const KEEP_FRAGMENT: &str = include_str!("keep_fragment.js");
 
 impl Pages {
     /// The pages for a site at `public_url` whose own endpoints live under `prefix` (starting with
@@ -124,7 +145,8 @@ impl Pages {
         }
         let style = STYLE.trim();
         environment.add_global("style", Value::from_safe_string(style.to_owned()));
-        let hash = STANDARD.encode(digest(&SHA256, style.as_bytes()));
+        let script = KEEP_FRAGMENT.trim().to_owned();
+        environment.add_global("keep_fragment", Value::from_safe_string(script));
         let home = public_url.join("/");
         let support = settings.support.as_deref().map(|text| shown(text, 200));
         let view = context! {
@@ -145,10 +167,20 @@ impl Pages {
                 home,
                 start: public_url.join(&format!("{prefix}/start")),
                 support,
+                embed_origins: None,
                 view,
             },
-            style_hash: format!("'sha256-{hash}'"),
+            style_hash: source_of(style),
+            script_hash: source_of(KEEP_FRAGMENT.trim()),
         }
+    }
+
+    /// The same, where the pages of these origins may show in a frame where to sign in.
+    #[must_use]
+    pub fn embedded_in(mut self, origins: &[Origin]) -> Self {
+        let sources: Vec<String> = origins.iter().map(ToString::to_string).collect();
+        self.site.embed_origins = (!sources.is_empty()).then(|| sources.join(" "));
+        self
     }
 
     /// The source expression that allows the pages' style.
@@ -221,6 +253,11 @@ impl Pages {
                     sign_in_href => self.login_url(Some(&signed_out.return_to)),
                 },
             ),
+            Page::KeepFragment(page) => (
+                "keep_fragment.html",
+                titles.sign_in,
+                context! { href => self.login_url(Some(page)) },
+            ),
             Page::WhoAmI(who) => (
                 "who_am_i.html",
                 titles.who_am_i,
@@ -230,6 +267,11 @@ impl Pages {
         Some(Html {
             body: self.render((template, language), title, contents, circumstances)?,
             form_action: page.form_action(),
+            script: match page {
+                Page::KeepFragment(_) => Some(self.script_hash.clone()),
+                _ => None,
+            },
+            frame_ancestors: None,
         })
     }
 
@@ -239,10 +281,16 @@ impl Pages {
         &self,
         fault: &Fault,
         language: Language,
+        framing: Framing,
         circumstances: &Circumstances<'_>,
     ) -> Option<Html> {
         let words = language.words();
+        let frame_ancestors = match (framing, fault) {
+            (Framing::Framed, Fault::LoginRequired) => self.site.embed_origins.clone(),
+            _ => None,
+        };
         let (template, special) = match fault.page() {
+            FaultPage::Error if frame_ancestors.is_some() => ("framed.html", context! {}),
             FaultPage::Error => ("error.html", context! {}),
             FaultPage::Refused(words) => ("error.html", context! { quoted => words.quoted() }),
             FaultPage::Denied(identity, scope) => (
@@ -287,6 +335,8 @@ impl Pages {
                 circumstances,
             )?,
             form_action: "'none'".to_owned(),
+            script: None,
+            frame_ancestors,
         })
     }
 
@@ -352,6 +402,12 @@ impl Pages {
             .and_then(|template| template.render(whole))
             .ok()
     }
+}
+
+/// What allows exactly this text, as a source.
+fn source_of(text: &str) -> String {
+    let hash = STANDARD.encode(digest(&SHA256, text.as_bytes()));
+    format!("'sha256-{hash}'")
 }
 
 /// Where a click on the operator's contact leads: a message that names the reference, or a page.

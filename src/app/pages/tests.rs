@@ -94,7 +94,12 @@ fn documents_in(
     return_to: &ReturnTo,
 ) -> Vec<String> {
     let circumstances = circumstances(return_to);
-    let fault = |fault| pages.fault(&fault, language, &circumstances).unwrap().body;
+    let fault = |fault| {
+        pages
+            .fault(&fault, language, Framing::Alone, &circumstances)
+            .unwrap()
+            .body
+    };
     let page = |page| pages.page(&page, language, &circumstances).unwrap().body;
     let of_faults = faults(text).into_iter().map(fault);
     of_faults
@@ -276,6 +281,68 @@ fn a_hostile_text_changes_nothing_but_the_text() {
     }
 }
 
+// A22, A9: the one page with a script: the script is ours to the byte and has nothing of anybody's in
+// it; the page that was wanted stands in a link.
+#[test]
+fn the_one_script_is_allowed_by_its_hash_and_is_the_same_for_everybody() {
+    let wanted = boards();
+    let mut scripts = std::collections::BTreeSet::new();
+    for language in Language::ALL {
+        for place in ["/", "/calm?a=b", HOSTILE_WAY] {
+            let page = Page::KeepFragment(way(place));
+            let circumstances = circumstances(&wanted);
+            let html = pages().page(&page, language, &circumstances).unwrap();
+            let (before, rest) = html.body.split_once("<script>").unwrap();
+            let (script, after) = rest.split_once("</script>").unwrap();
+            assert!(!after.contains("<script") && !before.contains("<script"));
+            let hash = STANDARD.encode(digest(&SHA256, script.as_bytes()));
+            assert_eq!(html.script, Some(format!("'sha256-{hash}'")));
+            scripts.insert(script.to_owned());
+            let names = tags(&html.body.replace(script, "")).join(" ");
+            assert!(
+                !names.contains("onclick") && names.contains("a class id href"),
+                "{names}"
+            );
+            // The way back is the link's last parameter: the script adds the fragment to its end.
+            let href = before.split("id=\"go\" href=\"").nth(1).unwrap();
+            let href = href.split('"').next().unwrap().replace("&#x2f;", "/");
+            let (_, wanted) = href.rsplit_once("return_to=").unwrap();
+            assert!(!wanted.contains('&'), "{href}");
+        }
+    }
+    assert_eq!(scripts.len(), 1);
+    for document in documents(&pages(), "x", &boards()) {
+        assert!(!document.contains("<script"));
+    }
+}
+
+#[test]
+fn only_the_page_for_frames_may_be_framed_and_only_by_whom_the_operator_named() {
+    let origins = [
+        Origin::parse("https://portal.test").unwrap(),
+        Origin::parse("https://b.test:8443").unwrap(),
+    ];
+    let embedded = pages().embedded_in(&origins);
+    let boards = boards();
+    let circumstances = circumstances(&boards);
+    for fault in faults("x") {
+        for (pages, framing) in [
+            (&pages(), Framing::Framed),
+            (&embedded, Framing::Alone),
+            (&embedded, Framing::Framed),
+        ] {
+            let html = pages.fault(&fault, Language::English, framing, &circumstances);
+            let html = html.unwrap();
+            let may = matches!(fault, Fault::LoginRequired)
+                && framing == Framing::Framed
+                && std::ptr::eq(pages, &raw const embedded);
+            let wanted = may.then_some("https://portal.test https://b.test:8443");
+            assert_eq!(html.frame_ancestors.as_deref(), wanted, "{fault:?}");
+            assert_eq!(html.body.contains("target=\"_blank\""), may);
+        }
+    }
+}
+
 // A9: 100 KB in every slot leave a page that a person can read.
 #[test]
 fn a_huge_text_is_cut_in_every_slot() {
@@ -311,7 +378,7 @@ fn every_link_leads_to_ourselves_or_to_the_operators_contact() {
 #[test]
 fn a_form_may_lead_to_ourselves_and_to_where_the_provider_signs_out() {
     let wanted = |page: &Page| match page {
-        Page::SignIn(_) | Page::SignedOut(_) => "'none'",
+        Page::SignIn(_) | Page::SignedOut(_) | Page::KeepFragment(_) => "'none'",
         Page::ConfirmSignOut(confirm) if confirm.end_session.is_none() => "'self'",
         Page::ConfirmSignOut(_) | Page::WhoAmI(_) => "'self' https://id.test",
     };
@@ -330,7 +397,12 @@ fn a_form_may_lead_to_ourselves_and_to_where_the_provider_signs_out() {
     }
     for fault in faults("x") {
         let html = pages()
-            .fault(&fault, Language::English, &circumstances(&way("/")))
+            .fault(
+                &fault,
+                Language::English,
+                Framing::Alone,
+                &circumstances(&way("/")),
+            )
             .unwrap();
         assert_eq!(html.form_action, "'none'");
         assert!(!html.body.contains("<form"));
@@ -359,7 +431,12 @@ fn a_public_url_with_a_path_keeps_it_in_every_link() {
 fn who_is_denied_can_choose_another_account_and_keeps_the_way_back() {
     let fault = faults("x").remove(0);
     let page = pages()
-        .fault(&fault, Language::English, &circumstances(&boards()))
+        .fault(
+            &fault,
+            Language::English,
+            Framing::Alone,
+            &circumstances(&boards()),
+        )
         .unwrap()
         .body;
     let shown = page.replace("&#x2f;", "/").replace("&amp;", "&");

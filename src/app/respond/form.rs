@@ -12,6 +12,8 @@ use crate::gate::facts::Asker;
 pub enum Form {
     /// A page in this language.
     Html(Language),
+    /// A page in this language, in a frame of another page.
+    Framed(Language),
     /// `application/problem+json` for what went wrong (RFC 9457), JSON for everything else.
     Json,
     /// `text/plain`, because it was asked for.
@@ -40,7 +42,8 @@ impl Form {
             return Self::Grpc;
         }
         match asker {
-            Some(Asker::Navigation | Asker::Frame | Asker::ServiceWorker) => {
+            Some(Asker::Frame) => return Self::Framed(Language::of(headers)),
+            Some(Asker::Navigation | Asker::ServiceWorker) => {
                 return Self::Html(Language::of(headers));
             }
             Some(Asker::Prefetch | Asker::Program) | None => {}
@@ -158,7 +161,7 @@ mod tests {
             (
                 Some(Asker::Frame),
                 &[("accept", "*/*")],
-                Form::Html(Language::English),
+                Form::Framed(Language::English),
             ),
             (
                 Some(Asker::ServiceWorker),

@@ -30,8 +30,9 @@ use self::fault::Connection;
 pub use self::fault::{Blame, Fault};
 pub use self::form::Form;
 use super::language::Language;
-use super::pages::{Circumstances, Html, Page, Pages};
+use super::pages::{Circumstances, Framing, Html, Page, Pages};
 use super::reference::Reference;
+use crate::base::return_to::ReturnTo;
 
 /// A redirect of ours. There are no others: 307 and 308 would send a form's credentials on
 /// (RFC 9700 section 4.12).
@@ -59,10 +60,16 @@ pub fn fault(
     let status = fault.status();
     let mut response = match form {
         Form::Grpc => grpc(fault),
-        Form::Html(language) => match pages.fault(fault, language, circumstances) {
-            Some(html) => html_answer(pages, html, language),
-            None => answer(TEXT, fault_text(fault, circumstances)),
-        },
+        Form::Html(language) | Form::Framed(language) => {
+            let framing = match form {
+                Form::Framed(_) => Framing::Framed,
+                _ => Framing::Alone,
+            };
+            match pages.fault(fault, language, framing, circumstances) {
+                Some(html) => html_answer(pages, html, language),
+                None => answer(TEXT, fault_text(fault, circumstances)),
+            }
+        }
         Form::Text => answer(TEXT, fault_text(fault, circumstances)),
         // A program finds `login_url` and `code` in the body, whatever it said it accepts.
         Form::Terminal if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
@@ -89,7 +96,7 @@ pub fn page(
     circumstances: &Circumstances<'_>,
 ) -> Response<Bytes> {
     let rendered = match form {
-        Form::Html(language) => pages
+        Form::Html(language) | Form::Framed(language) => pages
             .page(page, language, circumstances)
             .map(|html| html_answer(pages, html, language)),
         Form::Json | Form::Text | Form::Terminal | Form::Grpc => None,
@@ -98,6 +105,11 @@ pub fn page(
         Some(response) => response,
         None => answer(JSON, page_json(pages, page).to_string()),
     };
+    if let Page::KeepFragment(return_to) = page {
+        // Not a page of the app's: whatever keeps good answers must not keep this one for it.
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+        add_challenge(response.headers_mut(), pages, Some(return_to));
+    }
     add_own_fields(response.headers_mut(), circumstances.reference);
     response
 }
@@ -144,9 +156,13 @@ fn answer(kind: HeaderValue, body: String) -> Response<Bytes> {
 
 fn html_answer(pages: &Pages, html: Html, language: Language) -> Response<Bytes> {
     let policy = format!(
-        "default-src 'none'; style-src {}; form-action {}; base-uri 'none'; frame-ancestors 'none'",
+        "default-src 'none'; style-src {};{} form-action {}; base-uri 'none'; frame-ancestors {}",
         pages.style_hash(),
+        html.script
+            .map(|script| format!(" script-src {script};"))
+            .unwrap_or_default(),
         html.form_action,
+        html.frame_ancestors.as_deref().unwrap_or("'none'"),
     );
     let mut response = answer(HTML, html.body);
     let tag = HeaderValue::from_static(language.tag());
@@ -198,6 +214,7 @@ fn page_json(pages: &Pages, page: &Page) -> serde_json::Value {
             "login_url": pages.login_url(Some(&signed_out.return_to)),
         }),
         Page::WhoAmI(who) => who.json(),
+        Page::KeepFragment(page) => json!({ "login_url": pages.login_url(Some(page)) }),
     }
 }
 
@@ -255,11 +272,26 @@ fn add_own_fields(headers: &mut HeaderMap, reference: Reference) {
             "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
         ));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    // The older field knows no list of origins: where the policy has one, it would forbid them.
+    let policy = headers.get(CONTENT_SECURITY_POLICY);
+    if policy.is_none_or(|policy| policy.as_bytes().ends_with(b"frame-ancestors 'none'")) {
+        headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    }
     headers.insert(COOP, HeaderValue::from_static("same-origin"));
     if let Ok(reference) = HeaderValue::from_str(reference.as_str()) {
         headers.insert(X_REQUEST_ID, reference);
     }
+}
+
+/// RFC 9110 section 11.6.1. Never Basic: a browser would ask for a password with its own window.
+/// The URL is percent-encoded, so no quote can end the string.
+fn add_challenge(headers: &mut HeaderMap, pages: &Pages, return_to: Option<&ReturnTo>) {
+    let login_url = pages.login_url(return_to);
+    let challenge = HeaderValue::try_from(format!("Sidegate login=\"{login_url}\""));
+    headers.insert(
+        WWW_AUTHENTICATE,
+        challenge.unwrap_or(HeaderValue::from_static("Sidegate")),
+    );
 }
 
 fn add_fault_fields(
@@ -272,14 +304,7 @@ fn add_fault_fields(
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     if fault.status() == StatusCode::UNAUTHORIZED {
-        // RFC 9110 section 11.6.1. Never Basic: a browser would ask for a password with its own
-        // window. The URL is percent-encoded, so no quote can end the string.
-        let login_url = pages.login_url(circumstances.return_to);
-        let challenge = HeaderValue::try_from(format!("Sidegate login=\"{login_url}\""));
-        headers.insert(
-            WWW_AUTHENTICATE,
-            challenge.unwrap_or(HeaderValue::from_static("Sidegate")),
-        );
+        add_challenge(headers, pages, circumstances.return_to);
     }
     if let Fault::MethodNotAllowed(methods) = fault {
         headers.insert(ALLOW, HeaderValue::from_static(methods));

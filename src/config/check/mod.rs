@@ -40,6 +40,7 @@ pub(crate) fn check(file: &ConfigFile, findings: &mut Findings<'_>) -> Option<Co
     let upstreams = upstreams::check(file, qualification(file), findings);
     let routes = routes::check(file, &routes::Around::new(file, &public), findings);
     warn_of_unused(&upstreams, &routes, findings);
+    let login = settings::login(file, findings);
     let pages = settings::pages(file, findings);
     if findings.has_faults() {
         return None;
@@ -57,6 +58,7 @@ pub(crate) fn check(file: &ConfigFile, findings: &mut Findings<'_>) -> Option<Co
         routes,
         limits,
         log: settings::log(file),
+        login,
         pages,
         insecure,
         warnings,

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::Findings;
-use crate::base::origin::{PublicUrl, Scheme};
-use crate::config::PageSettings;
+use crate::base::origin::{Origin, PublicUrl, Scheme};
 use crate::config::log::{LogFormat, LogLevel, LogSettings};
 use crate::config::tree::Path;
 use crate::config::written::values::{Size, Span};
 use crate::config::written::{ConfigFile, FormatWritten, LevelWritten, LimitsWritten};
+use crate::config::{Fragment, LoginSettings, PageSettings};
 use crate::server::Limits;
 
 /// The default of `prefix`.
@@ -197,6 +197,30 @@ pub(super) fn positive(
         return None;
     }
     Some(span)
+}
+
+/// `login`.
+pub(super) fn login(file: &ConfigFile, findings: &mut Findings<'_>) -> LoginSettings {
+    let written = file.login.clone().unwrap_or_default();
+    let here = Path::root("login").key("embed_origins");
+    let mut embed_origins = Vec::new();
+    for (index, text) in written.embed_origins.iter().flatten().enumerate() {
+        match Origin::parse(text) {
+            Ok(origin) => embed_origins.push(origin),
+            Err(error) => findings.fault(
+                &here.index(index),
+                error.to_string(),
+                "write it like `https://x.example.com`",
+            ),
+        }
+    }
+    LoginSettings {
+        fragment: match written.keep_fragment {
+            Some(true) => Fragment::Kept,
+            Some(false) | None => Fragment::Dropped,
+        },
+        embed_origins,
+    }
 }
 
 /// `pages`.

@@ -162,10 +162,10 @@ pub struct LimitsWritten {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct LoginWritten {
-    /// Not yet: keeps the fragment of the page that was wanted.
-    pub keep_fragment: Option<Later>,
-    /// Not yet: pages that may frame the app.
-    pub embed_origins: Option<Later>,
+    /// Keeps the fragment of the page that was wanted, by a page with one script. Default: `false`.
+    pub keep_fragment: Option<bool>,
+    /// Origins whose pages may show in a frame where to sign in. Default: `[]`.
+    pub embed_origins: Option<Vec<String>>,
 }
 
 /// What our pages say.
