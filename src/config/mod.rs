@@ -32,7 +32,7 @@ use crate::server::{Limits, ListenAddress};
 use crate::session::{CookieSettings, SessionLimits};
 
 use self::environment::Environment;
-use self::fault::{ConfigError, ConfigFault, ConfigWarning};
+use self::fault::{ConfigError, ConfigFault, ConfigWarning, Place};
 use self::flags::Flags;
 use self::log::LogSettings;
 
@@ -119,7 +119,32 @@ pub enum Fragment {
 pub struct PageSettings {
     /// Whom to ask for help, as text.
     pub support: Option<String>,
+    /// A picture, as a `data:` URL.
+    pub logo: Option<String>,
+    /// Templates that take the place of ours: names of [`PAGE_TEMPLATES`], and their texts.
+    pub templates: Vec<(String, String)>,
+    /// A style that comes after ours.
+    pub style: Option<String>,
+    /// Where the file names the folder of them, for what only trying them out finds.
+    pub directory_at: Option<Place>,
 }
+
+/// The templates that pages are made from.
+pub const PAGE_TEMPLATES: [&str; 13] = [
+    "base.html",
+    "denied.html",
+    "error.html",
+    "framed.html",
+    "keep_fragment.html",
+    "login_loop.html",
+    "provider_unreachable.html",
+    "sign_in.html",
+    "sign_out_confirm.html",
+    "signed_out.html",
+    "unknown_host.html",
+    "upstream_unreachable.html",
+    "who_am_i.html",
+];
 
 /// A switch that weakens something and is on.
 #[derive(Debug, Clone, PartialEq, Eq)]

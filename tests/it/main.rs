@@ -19,6 +19,8 @@ mod conversation; // a provider that misbehaves: nothing comes of it but a page 
 #[cfg(test)]
 mod cookies; // nobody gains or loses a session by what stands in a Cookie field
 #[cfg(test)]
+mod custom_pages; // templates, a style and a logo of the operator's own
+#[cfg(test)]
 mod demo_faults; // the provider that misbehaves does so
 #[cfg(test)]
 mod demo_provider; // the embedded provider keeps the rules of OAuth 2.0 and OpenID Connect

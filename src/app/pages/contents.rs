@@ -107,6 +107,18 @@ pub fn known_as(identity: &Identity) -> String {
 }
 
 impl Page {
+    /// What it is called where one has to be told from another.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::SignIn(_) => "sign_in",
+            Self::ConfirmSignOut(_) => "sign_out_confirm",
+            Self::SignedOut(_) => "signed_out",
+            Self::WhoAmI(_) => "who_am_i",
+            Self::KeepFragment(_) => "keep_fragment",
+        }
+    }
+
     /// Where its forms may lead, as sources for `form-action`: nowhere, or to ourselves and to the
     /// origin that our answer leads on to. Browsers hold a form to its page's policy through every
     /// redirect.

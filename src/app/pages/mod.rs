@@ -7,15 +7,17 @@ mod contents;
 mod fill;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use minijinja::value::Serde;
-use minijinja::{Environment, Value, context};
+use minijinja::{Environment, UndefinedBehavior, Value, context};
 use url::form_urlencoded::byte_serialize;
 
 pub use self::contents::{AtProvider, ConfirmSignOut, Page, SignIn, SignedOut, WhoAmI, known_as};
+pub use self::trial::PagesError;
 use super::iso_time::Iso;
 use super::language::Language;
 use super::language::words::Words;
@@ -26,7 +28,7 @@ use super::shown::shown;
 use crate::base::clock::UnixTime;
 use crate::base::origin::{Origin, PublicUrl};
 use crate::base::return_to::ReturnTo;
-use crate::config::PageSettings;
+use crate::config::{PAGE_TEMPLATES, PageSettings};
 
 /// The pages of one generation.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub struct Pages {
     style_hash: String,
     /// The same of the one script, for `script-src`.
     script_hash: String,
+    /// Whether pages may show pictures, which stand in them.
+    pictures: bool,
 }
 
 /// What every page knows.
@@ -100,7 +104,7 @@ pub enum Account {
 }
 
 /// Every template, by the name that turns escaping on. The order does not matter.
-const TEMPLATES: [(&str, &str); 13] = [
+const TEMPLATES: [(&str, &str); PAGE_TEMPLATES.len()] = [
     ("base.html", include_str!("base.html")),
     ("denied.html", include_str!("denied.html")),
     ("error.html", include_str!("error.html")),
@@ -132,19 +136,31 @@ const KEEP_FRAGMENT: &str = include_str!("keep_fragment.js");
 impl Pages {
     /// The pages for a site at `public_url` whose own endpoints live under `prefix` (starting with
     /// `/`) below it.
-    #[must_use]
-    pub fn new(settings: &PageSettings, public_url: &PublicUrl, prefix: &str) -> Self {
+    ///
+    /// # Errors
+    /// [`PagesError`]: a template of the operator's own is none, or makes a page that cannot be shown.
+    pub fn new(
+        settings: &PageSettings,
+        public_url: &PublicUrl,
+        prefix: &str,
+    ) -> Result<Self, PagesError> {
         let mut environment = Environment::new();
         fill::add_to(&mut environment);
+        // What is not there may be asked for, but not shown.
+        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         for (name, source) in TEMPLATES {
-            // A template that does not parse is not there, and then its page is told as text; the
-            // templates are ours, and a test renders each.
-            if environment.add_template(name, source).is_err() {
-                environment.remove_template(name);
-            }
+            environment.add_template(name, source)?;
         }
-        let style = STYLE.trim();
-        environment.add_global("style", Value::from_safe_string(style.to_owned()));
+        for (name, source) in &settings.templates {
+            environment.add_template_owned(name.clone(), source.clone())?;
+        }
+        let mut style = STYLE.trim().to_owned();
+        if let Some(own) = &settings.style {
+            // The end of the element would end the style, too.
+            style.push_str(&own.replace("</", "<\\/"));
+        }
+        let style_hash = source_of(&style);
+        environment.add_global("style", Value::from_safe_string(style));
         let script = KEEP_FRAGMENT.trim().to_owned();
         environment.add_global("keep_fragment", Value::from_safe_string(script));
         let home = public_url.join("/");
@@ -156,8 +172,9 @@ impl Pages {
             // A path, so that the form stays on the page's own origin.
             sign_out => format!("{}{prefix}/sign_out", public_url.path()),
             support => &support,
+            logo => &settings.logo,
         };
-        Self {
+        let pages = Self {
             environment,
             texts: Language::ALL
                 .iter()
@@ -170,9 +187,14 @@ impl Pages {
                 embed_origins: None,
                 view,
             },
-            style_hash: source_of(style),
+            style_hash,
             script_hash: source_of(KEEP_FRAGMENT.trim()),
+            pictures: settings.logo.is_some() || !settings.templates.is_empty(),
+        };
+        if !settings.templates.is_empty() {
+            trial::every_page(&pages, public_url)?; // ours are tried by tests
         }
+        Ok(pages)
     }
 
     /// The same, where the pages of these origins may show in a frame where to sign in.
@@ -181,6 +203,12 @@ impl Pages {
         let sources: Vec<String> = origins.iter().map(ToString::to_string).collect();
         self.site.embed_origins = (!sources.is_empty()).then(|| sources.join(" "));
         self
+    }
+
+    /// Whether the pages may show pictures that stand in them.
+    #[must_use]
+    pub fn have_pictures(&self) -> bool {
+        self.pictures
     }
 
     /// The source expression that allows the pages' style.
@@ -222,7 +250,7 @@ impl Pages {
 
     // ------------------------------------------------------------------------ pages
 
-    /// A page that tells of no fault; nothing if its template is broken.
+    /// A page that tells of no fault; nothing if its template stumbles.
     #[must_use]
     pub fn page(
         &self,
@@ -230,6 +258,15 @@ impl Pages {
         language: Language,
         circumstances: &Circumstances<'_>,
     ) -> Option<Html> {
+        self.try_page(page, language, circumstances).ok()
+    }
+
+    fn try_page(
+        &self,
+        page: &Page,
+        language: Language,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Html, minijinja::Error> {
         let titles = &language.words().titles;
         let (template, title, contents) = match page {
             Page::SignIn(sign_in) => (
@@ -264,7 +301,7 @@ impl Pages {
                 who.view(circumstances.now),
             ),
         };
-        Some(Html {
+        Ok(Html {
             body: self.render((template, language), title, contents, circumstances)?,
             form_action: page.form_action(),
             script: match page {
@@ -275,7 +312,7 @@ impl Pages {
         })
     }
 
-    /// The page about a fault; nothing if its template is broken.
+    /// The page about a fault; nothing if its template stumbles.
     #[must_use]
     pub fn fault(
         &self,
@@ -284,6 +321,16 @@ impl Pages {
         framing: Framing,
         circumstances: &Circumstances<'_>,
     ) -> Option<Html> {
+        self.try_fault(fault, language, framing, circumstances).ok()
+    }
+
+    fn try_fault(
+        &self,
+        fault: &Fault,
+        language: Language,
+        framing: Framing,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Html, minijinja::Error> {
         let words = language.words();
         let frame_ancestors = match (framing, fault) {
             (Framing::Framed, Fault::LoginRequired) => self.site.embed_origins.clone(),
@@ -327,7 +374,7 @@ impl Pages {
             step => self.step(fault.first_step(), words, circumstances.return_to),
             ..special
         };
-        Some(Html {
+        Ok(Html {
             body: self.render(
                 (template, language),
                 fault.title(words),
@@ -384,7 +431,7 @@ impl Pages {
         title: &str,
         contents: Value,
         circumstances: &Circumstances<'_>,
-    ) -> Option<String> {
+    ) -> Result<String, minijinja::Error> {
         let reference = circumstances.reference.as_str();
         let support = self.site.support.as_deref();
         let whole = context! {
@@ -400,7 +447,6 @@ impl Pages {
         self.environment
             .get_template(template)
             .and_then(|template| template.render(whole))
-            .ok()
     }
 }
 

@@ -21,8 +21,9 @@ fn boards() -> ReturnTo {
 fn site(public_url: &str, support: Option<&str>) -> Pages {
     let settings = PageSettings {
         support: support.map(str::to_owned),
+        ..PageSettings::default()
     };
-    Pages::new(&settings, &PublicUrl::parse(public_url).unwrap(), "/oauth2")
+    Pages::new(&settings, &PublicUrl::parse(public_url).unwrap(), "/oauth2").unwrap()
 }
 
 fn pages() -> Pages {
@@ -240,6 +241,67 @@ fn the_policy_names_the_hash_of_the_style_that_is_sent() {
         let hash = STANDARD.encode(digest(&SHA256, style.as_bytes()));
         assert_eq!(pages.style_hash(), format!("'sha256-{hash}'"));
     }
+}
+
+#[test]
+fn every_template_may_be_replaced() {
+    let ours: Vec<&str> = TEMPLATES.iter().map(|(name, _)| *name).collect();
+    assert_eq!(ours, PAGE_TEMPLATES);
+}
+
+fn with_templates(templates: &[(&str, &str)], style: Option<&str>) -> Result<Pages, PagesError> {
+    let settings = PageSettings {
+        templates: templates
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+            .collect(),
+        style: style.map(str::to_owned),
+        ..PageSettings::default()
+    };
+    let public_url = PublicUrl::parse("https://dash.test").unwrap();
+    Pages::new(&settings, &public_url, "/oauth2")
+}
+
+// A9, A22: a template of the operator's own is tried before anybody sees it; what it shows is escaped.
+#[test]
+fn a_template_that_cannot_be_shown_is_found_before_it_is() {
+    let refused = |text: &str| {
+        with_templates(&[("error.html", text)], None)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(refused("{% if %}").starts_with("error.html, line 1: "));
+    assert!(refused("{{ words.steps.nothing }} {{ reference }}").contains("error.html, line 1"));
+    assert!(refused("{{ words.no.such.text }} {{ reference }}").contains("error.html, line 1"));
+    assert!(refused("{{ words.steps.go_to|fill(hots=1) }}").contains("error.html, line 1"));
+    assert!(refused("<h1>Oh</h1>").contains("does not show the reference"));
+    for forbidden in [
+        "<SCRIPT>x</script>",
+        "<link rel=x>",
+        "<p style=\"color:red\">",
+        "<style>x</style><style>y</style>",
+    ] {
+        let text = format!("{forbidden}{{{{ reference }}}}");
+        assert!(refused(&text).contains("forbids"), "{forbidden}");
+    }
+    let huge = "{% for i in range(9000) %}0123456789012345678901234567890123456789{% endfor %}{{ reference }}";
+    assert!(refused(huge).contains("bytes, more than"));
+    let own = "{% extends \"base.html\" %}{% block content %}<p>Ours: {{ advice }} {{ code }} {{ step.label }}</p>{% endblock %}";
+    let pages = with_templates(&[("error.html", own)], Some("p{color:teal}</style>")).unwrap();
+    let html = pages
+        .fault(
+            &Fault::NoRoute,
+            Language::German,
+            Framing::Alone,
+            &circumstances(&way("/x")),
+        )
+        .unwrap();
+    assert!(html.body.contains("<p>Ours: "), "{}", html.body);
+    assert_eq!(html.body.matches("</style>").count(), 1);
+    let (_, rest) = html.body.split_once("<style>").unwrap();
+    let (style, _) = rest.split_once("</style>").unwrap();
+    assert!(style.contains("p{color:teal}"), "{style}");
+    assert_eq!(pages.style_hash(), source_of(style));
 }
 
 /// What an attacker would like to see on a page of ours.

@@ -333,6 +333,16 @@ impl fmt::Display for CodeRefusal {
 }
 
 impl UpstreamFailure {
+    /// The failure of an upstream that is not named: for pages that nobody gets to see.
+    #[must_use]
+    pub fn unnamed() -> Self {
+        Self {
+            name: String::new(),
+            address: String::new(),
+            why: String::new(),
+        }
+    }
+
     /// The failure of the upstream of these settings; `why` is cut to 200 characters.
     #[must_use]
     pub fn new(settings: &UpstreamSettings, why: &str) -> Self {

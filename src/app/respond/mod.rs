@@ -156,8 +156,13 @@ fn answer(kind: HeaderValue, body: String) -> Response<Bytes> {
 
 fn html_answer(pages: &Pages, html: Html, language: Language) -> Response<Bytes> {
     let policy = format!(
-        "default-src 'none'; style-src {};{} form-action {}; base-uri 'none'; frame-ancestors {}",
+        "default-src 'none'; style-src {};{}{} form-action {}; base-uri 'none'; frame-ancestors {}",
         pages.style_hash(),
+        if pages.have_pictures() {
+            " img-src data:;"
+        } else {
+            ""
+        },
         html.script
             .map(|script| format!(" script-src {script};"))
             .unwrap_or_default(),

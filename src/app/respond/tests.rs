@@ -16,7 +16,7 @@ use crate::config::PageSettings;
 
 fn pages() -> Pages {
     let public_url = PublicUrl::parse("https://dash.test").unwrap();
-    Pages::new(&PageSettings::default(), &public_url, "/oauth2")
+    Pages::new(&PageSettings::default(), &public_url, "/oauth2").unwrap()
 }
 
 fn circumstances() -> Circumstances<'static> {

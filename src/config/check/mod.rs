@@ -6,6 +6,7 @@
 mod access;
 mod findings;
 mod listen;
+mod pages;
 mod providers;
 mod routes;
 mod secret;
@@ -41,7 +42,7 @@ pub(crate) fn check(file: &ConfigFile, findings: &mut Findings<'_>) -> Option<Co
     let routes = routes::check(file, &routes::Around::new(file, &public), findings);
     warn_of_unused(&upstreams, &routes, findings);
     let login = settings::login(file, findings);
-    let pages = settings::pages(file, findings);
+    let pages = pages::check(file, findings);
     if findings.has_faults() {
         return None;
     }

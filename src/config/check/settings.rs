@@ -1,4 +1,4 @@
-//! The settings that stand alone: the public URL, the prefix, limits, pages and logs.
+//! The settings that stand alone: the public URL, the prefix, limits, logins and logs.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::config::log::{LogFormat, LogLevel, LogSettings};
 use crate::config::tree::Path;
 use crate::config::written::values::{Size, Span};
 use crate::config::written::{ConfigFile, FormatWritten, LevelWritten, LimitsWritten};
-use crate::config::{Fragment, LoginSettings, PageSettings};
+use crate::config::{Fragment, LoginSettings};
 use crate::server::Limits;
 
 /// The default of `prefix`.
@@ -221,20 +221,6 @@ pub(super) fn login(file: &ConfigFile, findings: &mut Findings<'_>) -> LoginSett
         },
         embed_origins,
     }
-}
-
-/// `pages`.
-pub(super) fn pages(file: &ConfigFile, findings: &mut Findings<'_>) -> PageSettings {
-    let support = file.pages.as_ref().and_then(|pages| pages.support.clone());
-    if support.as_ref().is_some_and(|text| text.trim().is_empty()) {
-        let here = Path::root("pages").key("support");
-        findings.fault(
-            &here,
-            "nobody is named",
-            "write whom to ask, or leave the key out",
-        );
-    }
-    PageSettings { support }
 }
 
 /// `log`.

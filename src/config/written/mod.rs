@@ -10,6 +10,8 @@ pub mod session;
 pub mod upstream;
 pub mod values;
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -172,10 +174,10 @@ pub struct LoginWritten {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct PagesWritten {
-    /// Not yet: pages of the operator's own.
-    pub directory: Option<Later>,
-    /// Not yet: a picture on every page.
-    pub logo: Option<Later>,
+    /// A folder of templates that take the place of ours, and a style that adds to ours. Default: none.
+    pub directory: Option<PathBuf>,
+    /// A picture on every page, of 32 KiB at most, below `directory` if that is set. Default: a shield.
+    pub logo: Option<PathBuf>,
     /// Whom to ask for help: an address or a sentence. Default: nothing is said.
     pub support: Option<String>,
 }
