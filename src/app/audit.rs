@@ -44,6 +44,13 @@ pub enum AuditEvent<'a> {
     },
     /// A session was ended by its owner.
     Logout(&'a Session),
+    /// A session was ended by its provider.
+    Ended {
+        /// Which.
+        session: &'a Session,
+        /// The provider's word, or what was wrong with it. No secret is in it.
+        reason: &'a str,
+    },
     /// The configuration was read again.
     ConfigReload(Reload<'a>),
     /// A provider began or ceased to answer.
@@ -123,6 +130,10 @@ impl AuditLog {
             AuditEvent::Login(session) | AuditEvent::Logout(session) => {
                 self.write_session(line, session);
             }
+            AuditEvent::Ended { session, reason } => {
+                self.write_session(line, session);
+                line.text("reason", reason, 512);
+            }
             AuditEvent::LoginFailed { provider, fault } => {
                 if let Some(provider) = provider {
                     line.text("provider", provider, 128);
@@ -187,6 +198,7 @@ impl AuditEvent<'_> {
             Self::LoginFailed { .. } | Self::LoginDenied { .. } => (Level::Warn, "login_failed"),
             Self::Deny { .. } => (Level::Warn, "deny"),
             Self::Logout(_) => (Level::Info, "logout"),
+            Self::Ended { .. } => (Level::Warn, "session_ended"),
             Self::ConfigReload(Reload::Taken) => (Level::Info, "config_reload"),
             Self::ConfigReload(Reload::Refused(_)) => (Level::Error, "config_reload"),
             Self::Provider { state, .. } => match state {

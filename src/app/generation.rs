@@ -8,6 +8,7 @@ use tokio::task::AbortHandle;
 
 use crate::app::claim_once::Claims;
 use crate::app::pages::Pages;
+use crate::app::renewal::Renewals;
 use crate::app::start::StartError;
 use crate::base::clock::Clock;
 use crate::base::entropy::Entropy;
@@ -54,6 +55,8 @@ pub struct Live {
     pub finishing: Arc<Semaphore>,
     /// Acts that happen once.
     pub claims: Claims,
+    /// Renewals under way, and what came of them.
+    pub renewals: Arc<Renewals>,
     /// The control runtime: provider calls run there, whatever becomes of the request.
     pub control: Handle,
     watched: Mutex<Vec<Watched>>,
@@ -77,6 +80,7 @@ impl Live {
     #[must_use]
     pub fn new(clock: Clock, control: Handle) -> Self {
         Self {
+            renewals: Arc::new(Renewals::new(clock.clone(), control.clone())),
             clock,
             entropy: Entropy::system(),
             ephemeral_key: OnceLock::new(),
@@ -199,7 +203,7 @@ impl Generation {
     /// tightened holds from the next request on.
     #[must_use]
     pub fn accepted(&self, evidence: Evidence) -> Evidence {
-        let Evidence::Session(session, freshness) = evidence else {
+        let (Evidence::Session(session, _) | Evidence::Unheard(session, _)) = &evidence else {
             return evidence;
         };
         let vouched = self.provider(&session.provider).is_some_and(|provider| {
@@ -207,9 +211,9 @@ impl Generation {
                 && provider.admits(&session.identity) == Verdict::Met
         });
         if vouched {
-            Evidence::Session(session, freshness)
+            evidence
         } else {
-            Evidence::Expired(session)
+            Evidence::Expired(Arc::clone(session))
         }
     }
 

@@ -1,13 +1,13 @@
 //! One request, one way: facts, route, evidence, decision, effect, reply.
 
 use std::cell::RefCell;
+use std::hash::RandomState;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{HOST, REFERER, SET_COOKIE, USER_AGENT};
-use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, Uri};
+use http::header::SET_COOKIE;
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 use super::Shared;
@@ -19,16 +19,19 @@ use super::iso_time::Timestamp;
 use super::log_names::SessionName;
 use super::pages::{Circumstances, Page};
 use super::reference::LazyReference;
+use super::renewal::{Upkeeping, Use};
 use super::reply::{Answer, Reply};
 use super::respond::unmet::rule_of_route;
 use super::respond::{self, Fault, Form, Redirect};
+use super::seen::Seen;
+use crate::base::clock::UnixTime;
 use crate::base::peer::Peer;
-use crate::base::return_to::ReturnTo;
 use crate::config::Fragment;
 use crate::gate::client_address::ClientAddress;
 use crate::gate::decision::{Decision, Denial, Permit, Upkeep};
-use crate::gate::facts::{Asker, Facts};
-use crate::gate::routes::Need;
+use crate::gate::facts::Facts;
+use crate::gate::live_session;
+use crate::gate::routes::{Matched, Need};
 use crate::oidc::authorization::LoginParameters;
 use crate::proxy::head::{Rewriter, make_private, may_be_shared};
 use crate::proxy::{Patience, TunnelEnd, Upstream};
@@ -36,7 +39,9 @@ use crate::server::{HeadLimit, Service};
 use crate::session::Session;
 use crate::session::cookie::SessionCookie;
 use crate::session::evidence::Evidence;
-use crate::session::presented::Presented;
+use crate::session::lifetime::Word;
+use crate::session::presented::{Opener, Presented};
+use crate::session::recent::Recent;
 use crate::transport::body::Body;
 
 /// An answer that took longer carries no cookie; the next one will.
@@ -55,6 +60,7 @@ pub struct Worker {
 struct Equipped {
     generation: Arc<Generation>,
     upstreams: Vec<Upstream>,
+    recent: Recent,
 }
 
 /// An answer, and what the access log says of it besides.
@@ -117,6 +123,7 @@ impl Equipped {
         Self {
             generation,
             upstreams,
+            recent: Recent::new(RandomState::new()),
         }
     }
 }
@@ -125,15 +132,18 @@ impl Service for Worker {
     async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
         let equipped = self.equipped();
         let (head, body) = request.into_parts();
-        let seen = Seen::of(&head);
+        let mut seen = Seen::of(&head);
         let reference = LazyReference::default();
         let trusted = &equipped.generation.config.trusted_proxies;
-        let malformed_form = Form::of(&head.headers, None);
         let outcome = match Facts::gather(head, &peer, trusted) {
-            Ok(facts) => self.travel(&equipped, facts, body, &reference).await,
+            Ok(facts) => {
+                seen.asker = Some(facts.asker());
+                self.travel(&equipped, (facts, body), &seen, &reference)
+                    .await
+            }
             Err(malformed) => {
                 let reply = Reply::refuse(Fault::Malformed(malformed));
-                self.respond(&equipped, reply, malformed_form, &reference)
+                self.respond(&equipped, reply, seen.form(), &reference)
             }
         };
         self.log(&equipped, &seen, &outcome, &reference);
@@ -150,14 +160,13 @@ impl Service for Worker {
         drop(body);
         let equipped = self.equipped();
         let (seen, reference) = (Seen::of(&head), LazyReference::default());
-        let form = Form::of(&head.headers, None);
         let trusted = &equipped.generation.config.trusted_proxies;
         let client_address = trusted.client_address(&peer, &head.headers);
         let fault = match limit {
             HeadLimit::Target => Fault::TargetTooLong,
             HeadLimit::Block | HeadLimit::Fields => Fault::HeaderTooLarge(limit),
         };
-        let mut outcome = self.respond(&equipped, Reply::refuse(fault), form, &reference);
+        let mut outcome = self.respond(&equipped, Reply::refuse(fault), seen.form(), &reference);
         outcome.told.client_address = Some(client_address);
         self.log(&equipped, &seen, &outcome, &reference);
         outcome.response
@@ -177,13 +186,12 @@ impl Worker {
     async fn travel(
         &self,
         equipped: &Equipped,
-        facts: Facts,
-        body: Incoming,
+        (facts, body): (Facts, Incoming),
+        seen: &Seen,
         reference: &LazyReference,
     ) -> Outcome {
         let (generation, live) = (&*equipped.generation, &self.shared.live);
         let now = live.clock.now();
-        let form = Form::of(facts.headers(), Some(facts.asker()));
         let client_address = *facts.client_address();
         let matched = generation.gate.route(&facts);
         let presented = match generation.gate.need(&matched) {
@@ -191,8 +199,9 @@ impl Worker {
             Need::Session => Presented::read(facts.headers(), &generation.names),
         };
         let limits = generation.config.session.limits;
-        let evidence = presented.open(&generation.keyring, &generation.names, limits, now);
-        let evidence = generation.accepted(evidence);
+        let opener = Opener::new(&generation.keyring, &generation.names);
+        let evidence = presented.open(&opener.remembering(&equipped.recent), limits, now);
+        let evidence = generation.accepted(self.kept_up(equipped, evidence, &matched, now).await);
         let teller = Teller {
             log: &self.shared.audit,
             reference,
@@ -207,17 +216,17 @@ impl Worker {
             now,
             teller,
         };
-        let wanted = Wanted::of(&facts);
         let (reply, endpoint) = match generation.gate.decide(matched, facts, &evidence) {
             Decision::Forward(permit, upkeep) => {
                 return self
-                    .forward(equipped, (permit, upkeep, body), &visit, (form, &wanted))
+                    .forward(equipped, (permit, upkeep, body), &visit, seen)
                     .await;
             }
             Decision::Login(page) if generation.config.login.fragment == Fragment::Kept => {
                 let page = Page::KeepFragment(page);
                 (Reply::new(Answer::Page(page)), "login")
             }
+            Decision::Reask(page) => (login::reask(&page, &visit), "login"),
             Decision::Login(page) => {
                 visit.first_answers().await;
                 let reply = login::begin(&page, LoginParameters::default(), &visit);
@@ -228,16 +237,50 @@ impl Worker {
                 (endpoint::serve(endpoint, facts, &visit).await, name)
             }
             Decision::Deny(denial) => {
-                let reply = Reply::refuse(refusal(denial, &visit, &wanted));
-                (reply.leading_to(wanted.page(generation)), "denied")
+                let reply = Reply::refuse(refusal(denial, &visit, seen));
+                (reply.leading_to(seen.page(generation)), "denied")
             }
         };
         drop(body); // unread: a refusal does not wait for it
-        let mut outcome = self.respond(equipped, reply, form, reference);
+        let mut outcome = self.respond(equipped, reply, seen.form(), reference);
         outcome.told.endpoint = Some(endpoint);
         outcome.told.client_address = Some(client_address);
         outcome.told.session = visit.session().cloned();
         outcome
+    }
+
+    /// The evidence, with the provider's word for it as young as it can be had.
+    async fn kept_up(
+        &self,
+        equipped: &Equipped,
+        evidence: Evidence,
+        matched: &Matched,
+        now: UnixTime,
+    ) -> Evidence {
+        let (generation, renewals) = (&*equipped.generation, &self.shared.live.renewals);
+        if let Some(session) = equipped.recent.take_learned() {
+            renewals.seen(&session);
+        }
+        let limits = generation.config.session.limits;
+        let Some(session) = live_session(&evidence) else {
+            return evidence;
+        };
+        if session.word(limits, now) == Word::Good {
+            return evidence;
+        }
+        let of_use = match matched {
+            Matched::Routes(_) => Use::App,
+            Matched::Endpoint(_) | Matched::Refused(_) => Use::Endpoint,
+        };
+        let with = Upkeeping {
+            provider: generation
+                .provider(&session.provider)
+                .filter(|provider| provider.issuer() == session.identity.issuer),
+            limits,
+            audit: &self.shared.audit,
+            now,
+        };
+        renewals.keep_up(evidence.clone(), with, of_use).await
     }
 
     async fn forward(
@@ -245,7 +288,7 @@ impl Worker {
         equipped: &Equipped,
         (permit, upkeep, body): (Permit, Upkeep, Incoming),
         visit: &Visit<'_>,
-        (form, wanted): (Form, &Wanted),
+        seen: &Seen,
     ) -> Outcome {
         let told = Told {
             client_address: Some(*permit.client_address()),
@@ -264,7 +307,7 @@ impl Worker {
         let reference = visit.teller.reference;
         let Some(upstream) = equipped.upstreams.get(permit.upstream()) else {
             let why = Fault::Internal("a permit for an upstream that is not there".into());
-            return self.respond(equipped, Reply::refuse(why), form, reference);
+            return self.respond(equipped, Reply::refuse(why), seen.form(), reference);
         };
         let asked = Instant::now();
         match upstream.forward(permit, body, tunnel).await {
@@ -285,8 +328,8 @@ impl Worker {
             }
             Err(error) => {
                 let reply = Reply::refuse(Fault::of_upstream(&error, upstream.settings()));
-                let reply = reply.leading_to(wanted.page(&equipped.generation));
-                let outcome = self.respond(equipped, reply, form, reference);
+                let reply = reply.leading_to(seen.page(&equipped.generation));
+                let outcome = self.respond(equipped, reply, seen.form(), reference);
                 let fault = outcome.told.fault;
                 Outcome {
                     response: outcome.response,
@@ -377,73 +420,13 @@ impl Worker {
                 .map(|session| session.provider.as_str()),
             route: route.map(|route| route.name.as_str()).or(told.endpoint),
             fault: told.fault.as_ref(),
-            user_agent: seen.user_agent.as_ref(),
+            user_agent: seen.hints.agent(),
         });
     }
 }
 
-/// What is kept of the head for the log; all of it shares the head's own bytes.
-#[derive(Debug)]
-struct Seen {
-    since: Instant,
-    method: Method,
-    target: Uri,
-    host: Option<HeaderValue>,
-    user_agent: Option<HeaderValue>,
-}
-
-impl Seen {
-    fn of(head: &Parts) -> Self {
-        Self {
-            since: Instant::now(),
-            method: head.method.clone(),
-            target: head.uri.clone(),
-            host: head.headers.get(HOST).cloned(),
-            user_agent: head.headers.get(USER_AGENT).cloned(),
-        }
-    }
-}
-
-/// What was asked for, as far as a page can lead back to it.
-#[derive(Debug)]
-struct Wanted {
-    method: Method,
-    target: Uri,
-    /// The page that a script of ours runs on, by the browser's word.
-    referer: Option<HeaderValue>,
-}
-
-impl Wanted {
-    fn of(facts: &Facts) -> Self {
-        Self {
-            method: facts.method().clone(),
-            target: facts.uri().clone(),
-            referer: match facts.asker() {
-                Asker::Program => facts.headers().get(REFERER).cloned(),
-                _ => None,
-            },
-        }
-    }
-
-    fn page(&self, generation: &Generation) -> Option<ReturnTo> {
-        // What a script fetched is no page: a login leads back to the one that it runs on.
-        let own = |page: &ReturnTo| generation.gate.is_own_place(page.as_str());
-        let referer = self.referer.as_ref().and_then(|line| line.to_str().ok());
-        let origin = generation.config.public_url.origin();
-        let from = referer.and_then(|from| ReturnTo::parse_for(from, origin));
-        if let Some(page) = from.filter(|page| !own(page)) {
-            return Some(page);
-        }
-        if !matches!(self.method, Method::GET | Method::HEAD) {
-            return None;
-        }
-        let page = ReturnTo::parse(self.target.path_and_query()?.as_str())?;
-        (!own(&page)).then_some(page)
-    }
-}
-
 /// The gate's no, in the words that fit who hears it; the audit log hears of people who were denied.
-fn refusal(denial: Denial, visit: &Visit<'_>, wanted: &Wanted) -> Fault {
+fn refusal(denial: Denial, visit: &Visit<'_>, seen: &Seen) -> Fault {
     let generation = visit.generation;
     let named = match &denial {
         Denial::NotAdmitted(_, _, route) => generation.gate.named_route(*route),
@@ -451,7 +434,7 @@ fn refusal(denial: Denial, visit: &Visit<'_>, wanted: &Wanted) -> Fault {
     };
     let over = matches!(visit.evidence, Evidence::Expired(_));
     match denial {
-        Denial::LoginRequired if over && wanted.method == Method::POST => Fault::BodyLost,
+        Denial::LoginRequired if over && seen.method == Method::POST => Fault::BodyLost,
         denial => {
             let fault = Fault::of_denial(denial, |session, missing, _| {
                 let provider = generation.provider(&session.provider);
@@ -473,7 +456,7 @@ fn refusal(denial: Denial, visit: &Visit<'_>, wanted: &Wanted) -> Fault {
 /// Lets the session's cookie ride on the answer, sealed anew. A cookie that cannot be written stays
 /// as it is: it is still good.
 fn reseal(response: &mut Response<Body>, visit: &Visit<'_>) {
-    let (Evidence::Session(session, _), generation) = (visit.evidence, visit.generation) else {
+    let (Some(session), generation) = (visit.session(), visit.generation) else {
         return;
     };
     let touched = session.touched(generation.config.session.limits, visit.now);

@@ -1,6 +1,7 @@
 //! `sidegate check`: every fault of the configuration, without touching the network.
 
 use std::io;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -11,6 +12,7 @@ use crate::app::pages::Pages;
 use crate::config::environment::Environment;
 use crate::config::fault::ConfigFault;
 use crate::config::{Config, Verdict};
+use crate::session::SessionLimits;
 
 /// What faults of a start without a file are said to be in.
 const FLAGS: &str = "flags";
@@ -35,6 +37,15 @@ pub fn run(
     match format {
         CheckFormat::Human => {
             draw_all(&verdict, &name, streams.paint_out, streams.out)?;
+            if let Some(config) = &verdict.config {
+                for provider in &config.providers {
+                    writeln!(
+                        streams.out,
+                        "{}",
+                        removal(&provider.id, &config.session.limits)
+                    )?;
+                }
+            }
             writeln!(streams.out, "{name}: {}", summary(&verdict))?;
         }
         CheckFormat::Json => {
@@ -47,6 +58,18 @@ pub fn run(
         Some(_) => Exit::Done,
         None => Exit::Configuration,
     })
+}
+
+/// The longest time for which somebody who was removed at the provider keeps access.
+fn removal(provider: &str, limits: &SessionLimits) -> String {
+    let span = |span: Duration| humantime::format_duration(span.min(limits.absolute)).to_string();
+    let (heard, unheard) = (
+        span(limits.recheck),
+        span(limits.recheck.saturating_add(limits.outage_grace)),
+    );
+    format!(
+        "provider `{provider}`: who is removed there loses access within {heard} where it answers and gives refresh tokens, and within {unheard} in any case"
+    )
 }
 
 /// Loads the configuration to start with it: what `check` would say goes to the streams' second.

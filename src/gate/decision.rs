@@ -19,6 +19,9 @@ pub enum Decision {
     Forward(Permit, Upkeep),
     /// The person should sign in and come back to this page.
     Login(ReturnTo),
+    /// The person, who is signed in, should come by the provider, unseen if it can be, and then come
+    /// back to this page.
+    Reask(ReturnTo),
     /// It is for one of our own endpoints.
     Serve(Endpoint, Facts),
     /// It may not go on.
@@ -41,6 +44,9 @@ pub enum Denial {
     LoginRequired,
     /// Somebody is signed in, but the condition of the route with this index is not met.
     NotAdmitted(Arc<Session>, Missing, usize),
+    /// Somebody is signed in, but for too long nobody has vouched for that, and the provider does not
+    /// answer.
+    Unconfirmed,
     /// No route matches.
     NoRoute,
     /// The host is not one that any route serves.

@@ -128,12 +128,20 @@ impl Gate {
         let Some(route) = self.routes.at(indices.first()) else {
             return Decision::Deny(Denial::NoRoute);
         };
+        let unheard = matches!(evidence, Evidence::Unheard(..));
+        if unheard && identified == Identified::BySession && facts.asker() == Asker::Navigation {
+            return Decision::Reask(self.return_to(&facts));
+        }
         let (session, upkeep) = match (identified, evidence) {
-            (Identified::BySession, Evidence::Session(session, Freshness::Reseal)) => {
-                (Some(Arc::clone(session)), Upkeep::Reseal)
-            }
-            (Identified::BySession, Evidence::Session(session, Freshness::Fresh)) => {
-                (Some(Arc::clone(session)), Upkeep::None)
+            (
+                Identified::BySession,
+                Evidence::Session(session, freshness) | Evidence::Unheard(session, freshness),
+            ) => {
+                let upkeep = match freshness {
+                    Freshness::Reseal => Upkeep::Reseal,
+                    Freshness::Fresh => Upkeep::None,
+                };
+                (Some(Arc::clone(session)), upkeep)
             }
             _ => (None, Upkeep::None),
         };
@@ -149,12 +157,20 @@ impl Gate {
         evidence: &Evidence,
     ) -> Judgement {
         let session = match evidence {
-            Evidence::Session(session, _) => Some(session),
-            Evidence::None | Evidence::Expired(_) | Evidence::Unusable => None,
+            Evidence::Session(session, _) | Evidence::Unheard(session, _) => Some(session),
+            Evidence::None
+            | Evidence::Unconfirmed(_)
+            | Evidence::Expired(_)
+            | Evidence::Unusable => None,
         };
+        let unconfirmed = matches!(evidence, Evidence::Unconfirmed(_));
         let identified = match (&route.access, session) {
             (Access::Public, _) | (Access::Optional, None) => Identified::Anonymous,
             (Access::Optional, Some(_)) => Identified::BySession,
+            // To sign in anew would not help: the provider does not answer.
+            (Access::SignedIn | Access::When(_), None) if unconfirmed => {
+                return Judgement::Refuse(Denial::Unconfirmed);
+            }
             (Access::SignedIn | Access::When(_), None) => return Judgement::Ask,
             (Access::SignedIn, Some(_)) => Identified::BySession,
             (Access::When(condition), Some(session)) => {
@@ -192,15 +208,17 @@ impl Gate {
     /// Only a person in front of a page can be sent to sign in.
     fn ask(&self, facts: &Facts) -> Decision {
         match facts.asker() {
-            Asker::Navigation => {
-                let return_to = ReturnTo::of_target(facts.target())
-                    .unwrap_or_else(|| ReturnTo::home(&self.public_url));
-                Decision::Login(return_to)
-            }
+            Asker::Navigation => Decision::Login(self.return_to(facts)),
             Asker::Prefetch | Asker::Frame | Asker::ServiceWorker | Asker::Program => {
                 Decision::Deny(Denial::LoginRequired)
             }
         }
+    }
+}
+
+impl Gate {
+    fn return_to(&self, facts: &Facts) -> ReturnTo {
+        ReturnTo::of_target(facts.target()).unwrap_or_else(|| ReturnTo::home(&self.public_url))
     }
 }
 
@@ -252,7 +270,9 @@ impl Gate {
 #[must_use]
 pub fn live_session(evidence: &Evidence) -> Option<&Arc<Session>> {
     match evidence {
-        Evidence::Session(session, _) => Some(session),
-        Evidence::None | Evidence::Expired(_) | Evidence::Unusable => None,
+        Evidence::Session(session, _) | Evidence::Unheard(session, _) => Some(session),
+        Evidence::None | Evidence::Unconfirmed(_) | Evidence::Expired(_) | Evidence::Unusable => {
+            None
+        }
     }
 }

@@ -111,16 +111,23 @@ fn signed_in(groups: &[&str]) -> Evidence {
         seen_at: time(0),
         idle_expires_at: time(100),
         absolute_expires_at: time(100),
+        vouched_at: time(0),
+        grant: None,
+        turn: 0,
         raw_id_token: None,
     };
     Evidence::Session(Arc::new(session), Freshness::Fresh)
 }
 
-fn expired() -> Evidence {
+fn admins_session() -> Arc<Session> {
     let Evidence::Session(session, _) = signed_in(&["admins"]) else {
         unreachable!()
     };
-    Evidence::Expired(session)
+    session
+}
+
+fn expired() -> Evidence {
+    Evidence::Expired(admins_session())
 }
 
 /// Header fields of a request.
@@ -153,6 +160,7 @@ fn outcome(
         Decision::Forward(permit, _) if permit.session().is_some() => "identified",
         Decision::Forward(..) => "anonymous",
         Decision::Login(_) => "login",
+        Decision::Reask(_) => "reask",
         Decision::Serve(..) => "endpoint",
         Decision::Deny(Denial::LoginRequired) => "401",
         Decision::Deny(Denial::NotAdmitted(_, Missing::Group, _) | Denial::ForeignWebSocket) => {
@@ -162,12 +170,15 @@ fn outcome(
         Decision::Deny(Denial::NoRoute | Denial::UnknownHost) => "404",
         Decision::Deny(Denial::ManyUpstreams) => "400",
         Decision::Deny(Denial::MethodNotAllowed(_)) => "405",
+        Decision::Deny(Denial::Unconfirmed) => "503",
     }
 }
 
 #[test]
 fn the_decision_is_this_table() {
     let (none, bob, admin) = (Evidence::None, signed_in(&["dev"]), signed_in(&["admins"]));
+    let unheard = Evidence::Unheard(admins_session(), Freshness::Fresh);
+    let unconfirmed = Evidence::Unconfirmed(admins_session());
     let rows: &[(&str, &str, &Evidence, &str)] = &[
         ("GET", "/public/x.css", &none, "anonymous"),
         ("GET", "/public/x.css", &admin, "anonymous"),
@@ -194,6 +205,17 @@ fn the_decision_is_this_table() {
         ("GET", "/admin/x", &admin, "identified"),
         ("GET", "/admin/x", &expired(), "login"),
         ("GET", "/secret/", &bob, "403"),
+        ("GET", "/", &unheard, "reask"),
+        ("POST", "/", &unheard, "identified"),
+        ("GET", "/greet/x", &unheard, "reask"),
+        ("GET", "/public/x.css", &unheard, "anonymous"),
+        ("GET", "/admin/x", &unheard, "reask"),
+        ("GET", "/secret/", &unheard, "reask"),
+        ("GET", "/", &unconfirmed, "503"),
+        ("POST", "/", &unconfirmed, "503"),
+        ("GET", "/greet/x", &unconfirmed, "anonymous"),
+        ("GET", "/public/x.css", &unconfirmed, "anonymous"),
+        ("GET", "/admin/x", &unconfirmed, "503"),
         ("GET", "/oauth2/callback?x", &none, "endpoint"),
         ("POST", "/oauth2/callback", &none, "405"),
         ("HEAD", "/oauth2/callback?x", &none, "405"),

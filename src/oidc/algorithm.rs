@@ -1,4 +1,5 @@
-//! The signature algorithms that we take (RFC 7518 section 3.1, RFC 8037 section 3.1).
+//! The signature algorithms that we take (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9864
+//! section 2.2).
 //!
 //! All of them are asymmetric: with a shared secret, whoever can check a token could make one.
 
@@ -44,8 +45,14 @@ impl Algorithm {
     ];
 
     /// The algorithm of this exact name (RFC 7515 section 4.1.1: case-sensitive), if we take it.
+    ///
+    /// `Ed25519` is the full name of what we take as `EdDSA` (RFC 9864 section 2.2): the curve was
+    /// always the key's alone to say, and is this one.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
+        if name == "Ed25519" {
+            return Some(Self::EdDsa);
+        }
         Self::ALL.into_iter().find(|one| one.as_str() == name)
     }
 
@@ -65,17 +72,23 @@ impl Algorithm {
         }
     }
 
-    /// The left half of the algorithm's hash of `text`, in base64url: `at_hash` (OpenID Connect
-    /// Core section 3.1.3.6). Ed25519 hashes with SHA-512.
-    pub(super) fn half_hash(self, text: &str) -> String {
-        let hash = match self {
-            Self::Rs256 | Self::Ps256 | Self::Es256 => &digest::SHA256,
-            Self::Rs384 | Self::Ps384 | Self::Es384 => &digest::SHA384,
-            Self::Rs512 | Self::Ps512 | Self::EdDsa => &digest::SHA512,
+    /// The left halves of the algorithm's hashes of `text`, in base64url, each of which may stand as
+    /// `at_hash` (OpenID Connect Core section 3.1.3.6): one, that of the name.
+    ///
+    /// `EdDSA` names no hash. Most take that of Ed25519 itself, SHA-512, and some SHA-256 as nearly
+    /// everywhere else; 128 bits of either bind the access token.
+    pub(super) fn half_hashes(self, text: &str) -> impl Iterator<Item = String> {
+        let hashes: &[&digest::Algorithm] = match self {
+            Self::Rs256 | Self::Ps256 | Self::Es256 => &[&digest::SHA256],
+            Self::Rs384 | Self::Ps384 | Self::Es384 => &[&digest::SHA384],
+            Self::Rs512 | Self::Ps512 => &[&digest::SHA512],
+            Self::EdDsa => &[&digest::SHA512, &digest::SHA256],
         };
-        let hash = digest::digest(hash, text.as_bytes());
-        let half = hash.as_ref().len() / 2;
-        URL_SAFE_NO_PAD.encode(hash.as_ref().get(..half).unwrap_or_default())
+        hashes.iter().map(|algorithm| {
+            let hash = digest::digest(algorithm, text.as_bytes());
+            let half = hash.as_ref().len() / 2;
+            URL_SAFE_NO_PAD.encode(hash.as_ref().get(..half).unwrap_or_default())
+        })
     }
 
     pub(super) fn in_jsonwebtoken(self) -> jsonwebtoken::Algorithm {
@@ -103,9 +116,10 @@ mod tests {
         for algorithm in Algorithm::ALL {
             assert_eq!(Algorithm::parse(algorithm.as_str()), Some(algorithm));
         }
+        assert_eq!(Algorithm::parse("Ed25519"), Some(Algorithm::EdDsa));
         for name in [
             "none", "None", "nOnE", "", "HS256", "HS384", "HS512", "rs256", "RS256 ", " RS256",
-            "RS1", "ES256K", "ES512", "EdDSA\0", "eddsa",
+            "RS1", "ES256K", "ES512", "EdDSA\0", "eddsa", "ed25519", "Ed448", "ESP256",
         ] {
             assert_eq!(Algorithm::parse(name), None, "{name:?}");
         }
@@ -114,9 +128,17 @@ mod tests {
     // C22: the example of OpenID Connect Core appendix A.3 (`at_hash` of its access token).
     #[test]
     fn the_half_hash_is_that_of_the_standard() {
-        assert_eq!(
-            Algorithm::Rs256.half_hash("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y"),
-            "77QmUPtjPfzWtF2AnpK9RQ"
-        );
+        let hashes = Algorithm::Rs256.half_hashes("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y");
+        assert!(hashes.eq(["77QmUPtjPfzWtF2AnpK9RQ"]));
+    }
+
+    // C22: SHA-512 and SHA-256 of `abc` (FIPS 180-4), the left halves.
+    #[test]
+    fn ed25519_is_taken_with_either_hash_that_providers_use() {
+        let hashes = Algorithm::EdDsa.half_hashes("abc");
+        assert!(hashes.eq([
+            "3a81oZNherrMQXNJriBBMRLm-k6JqX6iCp7u5ktV05o",
+            "ungWv48Bz-pBQUDeXa4iIw"
+        ]));
     }
 }

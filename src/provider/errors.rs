@@ -35,6 +35,8 @@ pub enum Stage {
     Token,
     /// The userinfo endpoint.
     UserInfo,
+    /// The revocation endpoint.
+    Revocation,
 }
 
 impl Stage {
@@ -46,6 +48,7 @@ impl Stage {
             Self::Keys => "jwks",
             Self::Token => "token",
             Self::UserInfo => "userinfo",
+            Self::Revocation => "revocation",
         }
     }
 }
@@ -93,6 +96,9 @@ pub enum LoginError {
     /// The ID token is refused.
     #[error(transparent)]
     IdToken(#[from] IdTokenError),
+    /// The ID token's key is not among those that are known, and no newer ones can be had now.
+    #[error("{0}; and no newer keys can be had")]
+    StaleKeys(IdTokenError),
     /// The userinfo endpoint answered with another status than 200.
     #[error("the userinfo endpoint answered {0}")]
     UserInfoStatus(u16),

@@ -13,10 +13,11 @@ use crate::base::secret::Secret;
 use crate::oidc::callback::CodeGrant;
 use crate::oidc::claims::Claims;
 use crate::oidc::endpoint::Endpoint;
-use crate::oidc::id_token::{self, Expectations, IdTokenError};
+use crate::oidc::id_token::{self, Expectations, IdTokenError, Nonce};
 use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::token::{LoginExpectations, TokenAnswer, TokenRequest, TokenSet};
 use crate::oidc::user_info::{Profile, UserInfo};
+use crate::session::Grant;
 use crate::session::lifetime::SignedIn;
 use crate::transport::http_client::Bounds;
 
@@ -25,7 +26,7 @@ const CALL_TIME: Duration = Duration::from_secs(10);
 /// The largest answer, in bytes.
 const ANSWER_LIMIT: usize = 1024 * 1024;
 /// How far the provider's clock and ours may differ.
-const CLOCK_SKEW: Duration = Duration::from_secs(30);
+pub(super) const CLOCK_SKEW: Duration = Duration::from_secs(30);
 
 impl Provider {
     /// Redeems the grant and finds out who it is. The code is sent once, whatever happens (security
@@ -52,12 +53,7 @@ impl Provider {
         metadata: &ProviderMetadata,
     ) -> Result<TokenSet, LoginError> {
         let response = self.call(request.into_http(), Stage::Token).await?;
-        let answer = TokenAnswer {
-            status: response.status().as_u16(),
-            content_type: content_type(&response),
-            body: response.body(),
-        };
-        Ok(answer.parse(metadata.kind())?)
+        Ok(token_answer(&response).parse(metadata.kind())?)
     }
 
     async fn sign_in_oidc(
@@ -74,7 +70,7 @@ impl Provider {
         let expectations = Expectations {
             issuer: metadata.issuer(),
             client_id: self.client.id(),
-            nonce: expectations.nonce.as_ref().ok_or(IdTokenError::Nonce)?,
+            nonce: Nonce::Sent(expectations.nonce.as_ref().ok_or(IdTokenError::Nonce)?),
             max_age: expectations.max_age,
             trusted_audiences: &self.settings.trusted_audiences,
             algorithms: Self::algorithms(metadata),
@@ -94,14 +90,25 @@ impl Provider {
             provider: self.settings.id.clone(),
             provider_sid: claims.sid().map(str::to_owned),
             auth_time: claims.auth_time(),
+            grant: self.grant(tokens, None),
             raw_id_token: self
                 .keeps_id_token(metadata, raw_id_token)
                 .then(|| raw_id_token.clone()),
         })
     }
 
+    /// What renews the session: the refresh token that came, or the one that was used where none did
+    /// (RFC 6749 section 6).
+    pub(super) fn grant(&self, tokens: &TokenSet, used: Option<&Secret>) -> Option<Grant> {
+        let refresh_token = tokens.refresh_token.as_ref().or(used)?.clone();
+        Some(Grant {
+            refresh_token,
+            access_expires_at: tokens.expires_at(self.clock.now()),
+        })
+    }
+
     /// Verifies the ID token, with a fresh key set where the known one may be out of date.
-    async fn verify(
+    pub(super) async fn verify(
         &self,
         raw: &Secret,
         metadata: &ProviderMetadata,
@@ -126,14 +133,14 @@ impl Provider {
             first,
         ) {
             (Some(newer), _) => Ok(judge(&newer)?),
-            (None, Some(error)) => Err(error.into()),
+            (None, Some(error)) => Err(LoginError::StaleKeys(error)),
             (None, None) => Err(LoginError::Unavailable),
         }
     }
 
     /// The endpoint is asked where the ID token leaves out something that a header or a rule could
     /// use.
-    fn wants_userinfo(&self, use_of_it: UserInfoUse, claims: &Claims) -> bool {
+    pub(super) fn wants_userinfo(&self, use_of_it: UserInfoUse, claims: &Claims) -> bool {
         match use_of_it {
             UserInfoUse::Always => true,
             UserInfoUse::Never => false,
@@ -148,7 +155,7 @@ impl Provider {
         }
     }
 
-    async fn sign_in_oauth2(
+    pub(super) async fn sign_in_oauth2(
         &self,
         metadata: &ProviderMetadata,
         tokens: &TokenSet,
@@ -163,11 +170,12 @@ impl Provider {
             provider: self.settings.id.clone(),
             provider_sid: None,
             auth_time: None,
+            grant: self.grant(tokens, None),
             raw_id_token: None,
         })
     }
 
-    async fn userinfo(
+    pub(super) async fn userinfo(
         &self,
         endpoint: &Endpoint,
         tokens: &TokenSet,
@@ -206,7 +214,7 @@ impl Provider {
         }
     }
 
-    async fn call(
+    pub(super) async fn call(
         &self,
         request: Request<Vec<u8>>,
         stage: Stage,
@@ -219,6 +227,14 @@ impl Provider {
             .exchange(request, bounds)
             .await
             .map_err(|cause| LoginError::Exchange { stage, cause })
+    }
+}
+
+pub(super) fn token_answer(response: &http::Response<bytes::Bytes>) -> TokenAnswer<'_> {
+    TokenAnswer {
+        status: response.status().as_u16(),
+        content_type: content_type(response),
+        body: response.body(),
     }
 }
 

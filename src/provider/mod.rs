@@ -9,6 +9,7 @@ mod discovery;
 mod errors;
 mod keys;
 mod login;
+mod renewal;
 mod settings;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio::sync::Notify;
 pub use self::discovery::{Health, Standing};
 pub use self::errors::{LoginError, ProviderFault, Stage};
 use self::keys::Keys;
+pub use self::renewal::RenewalError;
 pub use self::settings::{
     Admit, AuthMethod, ClaimPaths, EmailTrust, IdTokenHint, ProviderKind, ProviderSettings,
     UserInfoUse,

@@ -4,10 +4,10 @@
 use std::cell::RefCell;
 
 use http::HeaderMap;
-use http::header::HeaderValue;
+use http::header::{HOST, HeaderValue};
 
 use super::head::constant;
-use crate::base::origin::PublicUrl;
+use crate::base::origin::{Authority, Host, PublicUrl};
 use crate::gate::client_address::ClientAddress;
 
 /// The fields that follow from `public_url`, made once: an app behind a TLS front never loops.
@@ -16,6 +16,7 @@ pub(super) struct PublicFields {
     proto: HeaderValue,
     host: HeaderValue,
     port: HeaderValue,
+    name: Host,
     /// The client's address of the last request, since the next is often of the same.
     last_client: RefCell<Option<(ClientAddress, HeaderValue)>>,
 }
@@ -30,6 +31,7 @@ impl PublicFields {
             proto: value(origin.scheme().as_str()),
             host: value(&origin.authority()),
             port: value(&origin.port().to_string()),
+            name: origin.host().clone(),
             last_client: RefCell::new(None),
         }
     }
@@ -40,6 +42,21 @@ impl PublicFields {
         headers.insert(constant("x-forwarded-port"), self.port.clone());
         if let Some(client) = self.client(client) {
             headers.insert(constant("x-forwarded-for"), client);
+        }
+    }
+
+    /// Under our own name the app hears our own port: another one is the client's invention, or a
+    /// listener's behind a front, and would stand in the links that the app writes.
+    pub(super) fn keep_port(&self, headers: &mut HeaderMap) {
+        let Some(host) = headers.get(HOST).filter(|host| **host != self.host) else {
+            return;
+        };
+        let received = host
+            .to_str()
+            .ok()
+            .and_then(|text| Authority::parse(text).ok());
+        if received.is_some_and(|received| received.host == self.name) {
+            headers.insert(HOST, self.host.clone());
         }
     }
 

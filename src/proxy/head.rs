@@ -50,7 +50,7 @@ impl Rewriter {
         self.stripper.strip(&mut head.headers, overrides);
         self.cookies.leave_request(&mut head.headers);
         in_origin_form(&mut head.uri);
-        set_host(&mut head.headers, settings);
+        set_host(&mut head.headers, settings, &self.public);
         self.public.set(&mut head.headers, client);
         if let Some(session) = session {
             identity::set(&mut head.headers, &session, &settings.headers)?;
@@ -85,9 +85,9 @@ fn in_origin_form(uri: &mut Uri) {
     }
 }
 
-fn set_host(headers: &mut HeaderMap, settings: &UpstreamSettings) {
+fn set_host(headers: &mut HeaderMap, settings: &UpstreamSettings, public: &PublicFields) {
     match (&settings.host, &settings.address) {
-        (HostPolicy::Preserve, _) => {}
+        (HostPolicy::Preserve, _) => public.keep_port(headers),
         (HostPolicy::Fixed(name), _) => {
             headers.insert(HOST, name.clone());
         }

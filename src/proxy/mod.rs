@@ -11,11 +11,11 @@ mod moving;
 mod pool;
 mod settings;
 mod upgrade;
+mod upload;
 
 #[cfg(test)]
 mod tests;
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -27,15 +27,15 @@ use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
 use self::head::Rewriter;
-use self::moving::{Moving, stand_still};
 use self::pool::Pool;
 pub use self::settings::{
     HeaderRule, HostPolicy, IdentityField, Qualification, UpstreamAddress, UpstreamSettings,
 };
 pub use self::upgrade::TunnelEnd;
+use self::upload::{Progress, Upload};
 use crate::gate::decision::Permit;
 use crate::gate::facts::Upgrade;
-use crate::transport::body::{Body, InUse, Watched};
+use crate::transport::body::{Body, BodyError, InUse, Watched};
 use crate::transport::dial::DialError;
 
 /// One upstream, as one worker has it: its connections are this worker's alone.
@@ -68,6 +68,9 @@ pub enum ForwardError {
     /// It broke off, or what it says is not HTTP.
     #[error("the upstream broke off or does not speak HTTP/1.1: {0}")]
     Broken(hyper::Error),
+    /// The request itself did not come whole: that is the user agent's doing, not the upstream's.
+    #[error("of the request: {0}")]
+    Upload(BodyError),
     /// The person's identity does not fit into the header fields; it is never cut.
     #[error("the identity header `{0}` would be larger than {1} bytes")]
     IdentityTooLarge(http::HeaderName, usize),
@@ -115,18 +118,19 @@ impl Upstream {
         };
         let has_body = head.headers.contains_key(CONTENT_LENGTH)
             || head.headers.contains_key(TRANSFER_ENCODING);
-        let moved = Rc::new(Cell::new(Instant::now()));
+        let progress = Progress::begin();
+        // `Transfer-Encoding: chunked`, the only one that came so far, stays: without a field that
+        // says so a GET would be sent without its body.
         let body = if has_body {
             let body = Watched::new(body, self.patience.upload);
-            Body::stream(Moving::new(body, Rc::clone(&moved)))
+            Body::stream(Upload::new(body, Rc::clone(&progress)))
         } else {
             Body::empty()
         };
-        head.headers.remove(TRANSFER_ENCODING); // the connection frames the body anew
         let in_use = head.extensions.remove::<InUse>();
         head.extensions = http::Extensions::new();
         let request = Request::from_parts(head, body);
-        let (mut response, lease) = self.exchange(request, &moved).await?;
+        let (mut response, lease) = self.exchange(request, &progress).await?;
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         match (switched, browser) {
             (true, Some(browser)) => {
@@ -139,7 +143,7 @@ impl Upstream {
             (false, _) => {
                 self.rewriter.inbound(response.headers_mut());
                 let idle = self.patience.stream;
-                Ok(response.map(|body| Body::stream(Watched::new(body, idle)).guarded(lease)))
+                Ok(response.map(|body| Body::stream(Watched::new(body, idle).keeping(lease))))
             }
         }
     }
@@ -151,7 +155,7 @@ impl Upstream {
     async fn exchange(
         &self,
         request: Request<Body>,
-        moved: &Cell<Instant>,
+        progress: &Progress,
     ) -> Result<(Response<Incoming>, pool::Lease), ForwardError> {
         let limit = self.settings.first_byte_timeout;
         let mut request = request;
@@ -162,15 +166,15 @@ impl Upstream {
                 None => self.pool.take().await?,
             };
             let reused = lease.is_reused();
-            let Some(sender) = lease.sender() else {
+            let Some((sender, alarm)) = lease.parts() else {
                 continue;
             };
             let spare = if reused { repeatable(&request) } else { None };
-            moved.set(Instant::now());
             // Counted from the last piece of the request: an upload may take as long as it moves.
             let answer = tokio::select! {
+                biased;
                 answer = sender.try_send_request(request) => answer,
-                () = stand_still(moved, limit) => return Err(ForwardError::TimedOut(limit)),
+                () = alarm.stand_still(&progress.moved, limit) => return Err(ForwardError::TimedOut(limit)),
             };
             match answer {
                 Ok(response) => return Ok((response, lease)),
@@ -182,9 +186,13 @@ impl Upstream {
                     match unsent.or(spare.filter(|_| closed)) {
                         Some(again) => {
                             request = again;
+                            progress.moved.set(Instant::now());
                             fresh = Some(self.pool.connect().await?);
                         }
-                        None => return Err(ForwardError::Broken(error)),
+                        None => {
+                            let upload = progress.failed.get().map(ForwardError::Upload);
+                            return Err(upload.unwrap_or(ForwardError::Broken(error)));
+                        }
                     }
                 }
             }

@@ -1,18 +1,17 @@
 //! Notes when something last moved, and tells when it has stood still for too long.
 
 use std::cell::Cell;
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A stream or body that notes when bytes came.
+/// A stream that notes when bytes came.
 #[derive(Debug)]
 pub(super) struct Moving<S> {
     inner: S,
@@ -31,36 +30,29 @@ impl<S> Moving<S> {
     }
 }
 
-/// Resolves when nothing has moved for `limit`.
-pub(super) async fn stand_still(moved: &Cell<Instant>, limit: Duration) {
-    loop {
-        let still = moved.get().elapsed();
-        if still >= limit {
-            return;
-        }
-        tokio::time::sleep(limit.saturating_sub(still)).await;
-    }
-}
+/// A timer for one limit that is kept and set anew only when it has rung: a connection that is in
+/// use all the time sets it once in as long as the limit, not once a request.
+#[derive(Debug, Default)]
+pub(super) struct Alarm(Option<Pin<Box<Sleep>>>);
 
-impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Moving<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(context);
-        self.note(&polled);
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+impl Alarm {
+    /// Resolves when nothing has moved for `limit`, which must be the same at every call.
+    pub(super) async fn stand_still(&mut self, moved: &Cell<Instant>, limit: Duration) {
+        poll_fn(|context| {
+            loop {
+                let Some(due) = moved.get().checked_add(limit) else {
+                    return Poll::Pending; // later than time goes
+                };
+                let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(due)));
+                match sleep.as_mut().poll(context) {
+                    // It was set for an earlier moment, so it rings in time.
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(()) if Instant::now() >= due => return Poll::Ready(()),
+                    Poll::Ready(()) => sleep.as_mut().reset(due),
+                }
+            }
+        })
+        .await;
     }
 }
 

@@ -9,6 +9,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
+use super::moving::Alarm;
 use super::{ForwardError, UpstreamAddress};
 use crate::transport::body::{Body, Guard};
 use crate::transport::dial;
@@ -17,12 +18,19 @@ use crate::transport::dial;
 const MOST_IDLE: usize = 128;
 /// An idle connection is not used after this long: shorter than what common servers keep.
 const IDLE_AGE: Duration = Duration::from_secs(4);
-/// The largest head of an answer, in bytes.
+/// The largest head of an answer, in bytes. It may have 100 fields, which is what the HTTP library
+/// reads without taking memory for its tables, and what other proxies allow too.
 const HEAD_LIMIT: usize = 256 * 1024;
-const MOST_FIELDS: usize = 256;
 
 /// The idle connections, shared with the answers that are still being read.
-type Idle = Rc<RefCell<Vec<(SendRequest<Body>, Instant)>>>;
+type Idle = Rc<RefCell<Vec<(Line, Instant)>>>;
+
+/// One connection: where requests go in, and the timer that watches over them.
+#[derive(Debug)]
+struct Line {
+    sender: SendRequest<Body>,
+    alarm: Alarm,
+}
 
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -35,7 +43,7 @@ pub(super) struct Pool {
 /// dropped earlier, the connection is not ready and closes.
 #[derive(Debug)]
 pub(super) struct Lease {
-    sender: Option<SendRequest<Body>>,
+    line: Option<Line>,
     origin: Origin,
     home: Idle,
 }
@@ -58,15 +66,15 @@ impl Pool {
     /// A connection that was used before and is ready, or a new one.
     pub(super) async fn take(&self) -> Result<Lease, ForwardError> {
         loop {
-            let Some((sender, since)) = self.idle.borrow_mut().pop() else {
+            let Some((line, since)) = self.idle.borrow_mut().pop() else {
                 break;
             };
             if since.elapsed() > IDLE_AGE {
                 self.idle.borrow_mut().clear(); // all below it are older
                 break;
             }
-            if is_ready_soon(&sender).await {
-                return Ok(self.lease(sender, Origin::Reused));
+            if is_ready_soon(&line.sender).await {
+                return Ok(self.lease(line, Origin::Reused));
             }
         }
         self.connect().await
@@ -82,7 +90,6 @@ impl Pool {
         };
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(HEAD_LIMIT)
-            .max_headers(MOST_FIELDS)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(ForwardError::Broken)?;
@@ -90,12 +97,13 @@ impl Pool {
             // Its errors reach whoever waits for the answer.
             drop(connection.with_upgrades().await);
         });
-        Ok(self.lease(sender, Origin::Fresh))
+        let alarm = Alarm::default();
+        Ok(self.lease(Line { sender, alarm }, Origin::Fresh))
     }
 
-    fn lease(&self, sender: SendRequest<Body>, origin: Origin) -> Lease {
+    fn lease(&self, line: Line, origin: Origin) -> Lease {
         Lease {
-            sender: Some(sender),
+            line: Some(line),
             origin,
             home: Rc::clone(&self.idle),
         }
@@ -123,8 +131,10 @@ impl Lease {
         self.origin == Origin::Reused
     }
 
-    pub(super) fn sender(&mut self) -> Option<&mut SendRequest<Body>> {
-        self.sender.as_mut()
+    /// Where the request goes in, and the timer for the wait.
+    pub(super) fn parts(&mut self) -> Option<(&mut SendRequest<Body>, &mut Alarm)> {
+        let line = self.line.as_mut()?;
+        Some((&mut line.sender, &mut line.alarm))
     }
 }
 
@@ -132,12 +142,12 @@ impl Guard for Lease {}
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(sender) = self.sender.take() else {
+        let Some(line) = self.line.take() else {
             return;
         };
         let mut idle = self.home.borrow_mut();
-        if !sender.is_closed() && idle.len() < MOST_IDLE {
-            idle.push((sender, Instant::now()));
+        if !line.sender.is_closed() && idle.len() < MOST_IDLE {
+            idle.push((line, Instant::now()));
         }
     }
 }

@@ -61,6 +61,9 @@ fn session(subject: &str, groups: &[&str]) -> Session {
         seen_at: time(0),
         idle_expires_at: time(100),
         absolute_expires_at: time(100),
+        vouched_at: time(0),
+        grant: None,
+        turn: 0,
         raw_id_token: None,
     }
 }

@@ -8,7 +8,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::moving::{Moving, stand_still};
+use super::moving::{Alarm, Moving};
 use crate::transport::body::InUse;
 
 use tokio::sync::watch;
@@ -39,10 +39,11 @@ pub(super) fn splice(
         let moved = Rc::new(Cell::new(Instant::now()));
         let mut browser = Moving::new(TokioIo::new(browser), Rc::clone(&moved));
         let mut app = Moving::new(TokioIo::new(app), Rc::clone(&moved));
+        let mut alarm = Alarm::default();
         tokio::select! {
             // Either side may break off at any time; there is nobody to tell.
             _ = tokio::io::copy_bidirectional(&mut browser, &mut app) => {}
-            () = stand_still(&moved, end.idle) => {}
+            () = alarm.stand_still(&moved, end.idle) => {}
             () = gone(&mut end.ended) => {}
             () = outlived(end.at_most) => {}
         }

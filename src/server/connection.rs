@@ -21,6 +21,8 @@ use super::{HeadLimit, Limits, Service};
 use crate::base::peer::Peer;
 use crate::transport::body::{Body, InUse};
 
+/// How many fields of a head hyper reads if it is not told otherwise.
+const HYPER_FIELDS: usize = 100;
 /// What a field has on the wire besides name and value: a colon, a blank, and the end of the line.
 const FIELD_OVERHEAD: usize = 4;
 
@@ -49,10 +51,11 @@ pub(super) async fn serve<S: Service>(
     // other refusal; what exceeds it by more, hyper refuses with a bare 431.
     let buffer = shared.limits.header_block.saturating_add(MORE_BYTES);
     let mut builder = http1::Builder::new();
-    builder
-        .half_close(false)
-        .max_headers(shared.limits.header_fields.saturating_add(MORE_FIELDS))
-        .max_buf_size(buffer);
+    builder.half_close(false).max_buf_size(buffer);
+    // Left alone, its own limit needs no memory for the tables of each head.
+    if shared.limits.header_fields != HYPER_FIELDS {
+        builder.max_headers(shared.limits.header_fields.saturating_add(MORE_FIELDS));
+    }
     let service = service_fn(|mut request: Request<Incoming>| {
         let (shared, watch) = (Rc::clone(&shared), Arc::clone(&watch));
         request.extensions_mut().insert(in_use.clone());
@@ -63,6 +66,7 @@ pub(super) async fn serve<S: Service>(
         .with_upgrades();
     let mut connection = pin!(connection);
     tokio::select! {
+        biased;
         // An error is the peer's doing: it went away or does not speak HTTP. hyper has answered
         // what can be answered, and there is nobody left to tell.
         _ = connection.as_mut() => return,
@@ -70,6 +74,7 @@ pub(super) async fn serve<S: Service>(
         () = drained.reached(Stage::Draining) => connection.as_mut().graceful_shutdown(),
     }
     tokio::select! {
+        biased;
         _ = connection.as_mut() => {}
         () = watch.ended() => {}
         () = drained.reached(Stage::Ended) => {}

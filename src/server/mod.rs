@@ -83,11 +83,11 @@ pub struct Limits {
     pub header_fields: usize,
     /// How long a request head may take to arrive.
     pub header_timeout: Duration,
-    /// How long a body or an answer may stand still between bytes, in either direction.
+    /// How long a body that is sent to us, or an answer that nobody reads, may stand still.
     pub idle_between_bytes: Duration,
     /// How long a connection may wait for its next request.
     pub keep_alive_idle: Duration,
-    /// How long a WebSocket may stand still.
+    /// How long a WebSocket, or an answer that an app has begun, may stand still: event streams are silent for long.
     pub websocket_idle: Duration,
     /// Most connections at a time.
     pub connections: usize,
@@ -100,7 +100,7 @@ impl Default for Limits {
         Self {
             target: 32 * 1024,
             header_block: 64 * 1024,
-            header_fields: 128,
+            header_fields: 100,
             header_timeout: Duration::from_secs(10),
             idle_between_bytes: Duration::from_secs(60),
             keep_alive_idle: Duration::from_secs(75),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 
 use super::connection::{self, Shared};
 use super::drain::{Drained, Stage};
@@ -143,24 +143,31 @@ async fn work<S: Service>(
     mut drained: Drained,
 ) {
     let watches: Rc<RefCell<Vec<Weak<WatchCell>>>> = Rc::default();
-    let mut connections = tokio::task::JoinSet::new();
+    let mut connections = JoinSet::new();
     tokio::task::spawn_local(sweep(Rc::clone(&shared), Rc::clone(&watches)));
+    let begin = |(socket, peer, counted), connections: &mut JoinSet<()>, drained: &Drained| {
+        let cell = Rc::new(WatchCell(Arc::default()));
+        watches.borrow_mut().push(Rc::downgrade(&cell));
+        let (shared, drained) = (Rc::clone(&shared), drained.clone());
+        connections.spawn_local(async move {
+            serve((socket, InUse::new(counted)), peer, &cell, shared, drained).await;
+        });
+    };
     loop {
         tokio::select! {
             message = inbox.recv() => {
-                let Some((socket, peer, counted)) = message else { break };
-                let cell = Rc::new(WatchCell(Arc::default()));
-                watches.borrow_mut().push(Rc::downgrade(&cell));
-                let (shared, drained) = (Rc::clone(&shared), drained.clone());
-                connections.spawn_local(async move {
-                    serve((socket, InUse::new(counted)), peer, &cell, shared, drained).await;
-                });
+                let Some(message) = message else { break };
+                begin(message, &mut connections, &drained);
             }
             Some(_) = connections.join_next() => {}
             () = drained.reached(Stage::Draining) => break,
         }
     }
+    // What was accepted is served: a connection may have come with the drain on its heels.
     inbox.close();
+    while let Some(message) = inbox.recv().await {
+        begin(message, &mut connections, &drained);
+    }
     tokio::select! {
         () = async { while connections.join_next().await.is_some() {} } => {}
         () = drained.reached(Stage::Ended) => {}

@@ -13,6 +13,12 @@ pub enum Evidence {
     None,
     /// A live session.
     Session(Arc<Session>, Freshness),
+    /// A live session that only the person can renew, by coming by the provider again. Until then it
+    /// admits to what it always did.
+    Unheard(Arc<Session>, Freshness),
+    /// A session that nobody has vouched for for too long, while the provider does not answer. It is
+    /// not over, and admits to nothing until the provider is heard of.
+    Unconfirmed(Arc<Session>),
     /// A session that is authentic but over. It admits to nothing.
     Expired(Arc<Session>),
     /// Something was presented that does not open. It admits to nothing.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Session, SessionId, SessionLimits};
+use super::{Grant, Session, SessionId, SessionLimits};
 use crate::base::clock::UnixTime;
 use crate::base::keyring::SealedBy;
 use crate::base::secret::Secret;
@@ -17,6 +17,8 @@ pub(super) const CLOCK_SKEW: Duration = Duration::from_mins(1);
 /// The share of the idle span that may pass before a use is written down: one sixteenth. A session
 /// can so end up to that much early, and a cookie is written at most that often.
 const RESEAL_SHARE: u32 = 16;
+/// However short an access token lives, the provider is not asked more often for one session.
+const RENEW_AT_MOST_EVERY: Duration = Duration::from_mins(1);
 /// Uses closer together than this are one use.
 const RESEAL_AT_LEAST: Duration = Duration::from_mins(1);
 
@@ -38,6 +40,17 @@ pub enum Phase {
     Expired,
 }
 
+/// How the provider's word for a session stands at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// It is young enough.
+    Good,
+    /// It should be renewed; until then it is still good.
+    Due,
+    /// It is too old to go by (security requirement V9): nothing may be admitted before it is renewed.
+    Overdue,
+}
+
 /// Who has just signed in, as the login found it.
 #[derive(Debug, Clone)]
 pub struct SignedIn {
@@ -49,7 +62,20 @@ pub struct SignedIn {
     pub provider_sid: Option<String>,
     /// When the person last proved who they are, where the provider said.
     pub auth_time: Option<UnixTime>,
+    /// What renews the session, where the provider gave it.
+    pub grant: Option<Grant>,
     /// The raw ID token, where the provider needs it at logout.
+    pub raw_id_token: Option<Secret>,
+}
+
+/// What a renewal brought.
+#[derive(Debug)]
+pub struct Renewed {
+    /// Who it is now: claims and groups may have changed.
+    pub identity: Identity,
+    /// What renews the session next time.
+    pub grant: Grant,
+    /// The new raw ID token, where one came and is kept.
     pub raw_id_token: Option<Secret>,
 }
 
@@ -69,7 +95,60 @@ impl Session {
             seen_at: now,
             idle_expires_at: now.plus(limits.idle).min(absolute_expires_at),
             absolute_expires_at,
+            vouched_at: now,
+            grant: who.grant,
+            turn: 0,
             raw_id_token: who.raw_id_token,
+        }
+    }
+
+    /// The same session after the provider vouched anew, at `now`, for `who`. Who it is may not
+    /// change, so [`Session::is_of`] comes first. Its limits stay as they are.
+    #[must_use]
+    pub fn renewed(&self, who: Renewed, now: UnixTime) -> Self {
+        Self {
+            identity: who.identity,
+            vouched_at: now,
+            grant: Some(who.grant),
+            turn: self.turn.saturating_add(1),
+            raw_id_token: who.raw_id_token.or_else(|| self.raw_id_token.clone()),
+            ..self.clone()
+        }
+    }
+
+    /// The same session with another grant, or with none any more. Nobody vouched for it.
+    #[must_use]
+    pub fn regranted(&self, grant: Option<Grant>) -> Self {
+        Self {
+            grant,
+            turn: self.turn.saturating_add(1),
+            ..self.clone()
+        }
+    }
+
+    /// Whether `identity` is the person of this session: the same subject of the same issuer.
+    #[must_use]
+    pub fn is_of(&self, identity: &Identity) -> bool {
+        self.identity.issuer == identity.issuer && self.identity.subject == identity.subject
+    }
+
+    /// How the provider's word stands at `now`. It is due when `recheck` is over, or earlier when the
+    /// access token ends, though never within the first minute; it is overdue `outage_grace` after
+    /// `recheck`.
+    #[must_use]
+    pub fn word(&self, limits: SessionLimits, now: UnixTime) -> Word {
+        let recheck_at = self.vouched_at.plus(limits.recheck);
+        if now >= recheck_at.plus(limits.outage_grace) {
+            return Word::Overdue;
+        }
+        let access_ends = self.grant.as_ref().map(|grant| {
+            let earliest = self.vouched_at.plus(RENEW_AT_MOST_EVERY);
+            grant.access_expires_at.max(earliest)
+        });
+        if now >= access_ends.unwrap_or(recheck_at).min(recheck_at) {
+            Word::Due
+        } else {
+            Word::Good
         }
     }
 
@@ -195,6 +274,7 @@ mod tests {
         let limits = SessionLimits {
             idle: 3 * HOUR,
             absolute: HOUR,
+            ..LIMITS
         };
         let session = Session::start(alice(), [7; 16], limits, START);
         assert_eq!(session.idle_expires_at, START.plus(HOUR));
@@ -226,10 +306,12 @@ mod tests {
         let longer = SessionLimits {
             idle: 100 * HOUR,
             absolute: 100 * HOUR,
+            ..LIMITS
         };
         let shorter = SessionLimits {
             idle: HOUR,
             absolute: 2 * HOUR,
+            ..LIMITS
         };
         let session = session();
         assert_eq!(session.idle_expires_in(longer, START), 8 * HOUR);
@@ -277,6 +359,7 @@ mod tests {
         let idle = |seconds| SessionLimits {
             idle: Duration::from_secs(seconds),
             absolute: HOUR,
+            ..LIMITS
         };
         assert_eq!(fresh(idle(300), Duration::from_secs(59)), Freshness::Fresh);
         assert_eq!(fresh(idle(300), Duration::from_mins(1)), Freshness::Reseal);
@@ -298,6 +381,7 @@ mod tests {
                 let limits = SessionLimits {
                     idle: Duration::from_secs(idle),
                     absolute: Duration::from_secs(absolute),
+                    ..LIMITS
                 };
                 let was = session.phase(limits, now);
                 session = session.touched(limits, now);

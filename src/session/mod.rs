@@ -16,6 +16,7 @@ pub mod names;
 mod payload;
 pub mod pending;
 pub mod presented;
+pub mod recent;
 pub mod state;
 
 #[cfg(test)]
@@ -53,8 +54,24 @@ pub struct Session {
     pub idle_expires_at: UnixTime,
     /// When it ends in any case.
     pub absolute_expires_at: UnixTime,
+    /// When the provider last vouched for the identity: at the login, and at each renewal since.
+    pub vouched_at: UnixTime,
+    /// What renews the session, where the provider gave it.
+    pub grant: Option<Grant>,
+    /// How often the provider was asked anew: of two of the same id, the one with more succeeds the
+    /// other.
+    pub turn: u32,
     /// The raw ID token, kept only where the provider needs it as `id_token_hint`.
     pub raw_id_token: Option<Secret>,
+}
+
+/// What a provider gave so that it can be asked again without the person (RFC 6749 section 1.5).
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// The refresh token, which may be good for one use only.
+    pub refresh_token: Secret,
+    /// When the access token that came with it ends.
+    pub access_expires_at: UnixTime,
 }
 
 /// 128 random bits that name a session, as 22 characters of base64url.
@@ -89,6 +106,10 @@ pub struct SessionLimits {
     pub idle: Duration,
     /// A session ends after this long in any case.
     pub absolute: Duration,
+    /// How old the provider's word may get before it is asked again.
+    pub recheck: Duration,
+    /// How long past that the old word is good while the provider does not answer.
+    pub outage_grace: Duration,
 }
 
 /// How the session's cookies look.

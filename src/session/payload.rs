@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Session, SessionId};
+use super::{Grant, Session, SessionId};
 use crate::base::clock::UnixTime;
 use crate::base::secret::Secret;
 use crate::oidc::claims::Identity;
@@ -45,8 +45,24 @@ struct Written<'a> {
     idle_expires_at: UnixTime,
     #[serde(rename = "e")]
     absolute_expires_at: UnixTime,
+    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
+    vouched_at: Option<UnixTime>,
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<Cow<'a, str>>,
+    #[serde(rename = "n", default, skip_serializing_if = "is_zero")]
+    turn: u32,
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    access_expires_at: Option<UnixTime>,
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     raw_id_token: Option<Cow<'a, str>>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The bytes of a session.
@@ -61,6 +77,13 @@ pub(super) fn write_session(session: &Session) -> Result<Zeroizing<Vec<u8>>, Pay
         seen_at: session.seen_at,
         idle_expires_at: session.idle_expires_at,
         absolute_expires_at: session.absolute_expires_at,
+        vouched_at: Some(session.vouched_at),
+        turn: session.turn,
+        refresh_token: session
+            .grant
+            .as_ref()
+            .map(|grant| Cow::Borrowed(grant.refresh_token.expose())),
+        access_expires_at: session.grant.as_ref().map(|grant| grant.access_expires_at),
         raw_id_token: session
             .raw_id_token
             .as_ref()
@@ -72,6 +95,8 @@ pub(super) fn write_session(session: &Session) -> Result<Zeroizing<Vec<u8>>, Pay
 /// The session of these bytes.
 pub(super) fn read_session(bytes: &[u8]) -> Result<Session, PayloadError> {
     let written: Written<'_> = read(SESSION_FORMAT, bytes)?;
+    // A replica that knows nothing of renewal seals without these: then the login was the last word.
+    let vouched_at = written.vouched_at.unwrap_or(written.started_at);
     Ok(Session {
         id: SessionId::parse(&written.id).ok_or(PayloadError)?,
         identity: written.identity.into_owned(),
@@ -82,6 +107,12 @@ pub(super) fn read_session(bytes: &[u8]) -> Result<Session, PayloadError> {
         seen_at: written.seen_at,
         idle_expires_at: written.idle_expires_at,
         absolute_expires_at: written.absolute_expires_at,
+        vouched_at,
+        turn: written.turn,
+        grant: written.refresh_token.map(|token| Grant {
+            refresh_token: Secret::new(token.into_owned()),
+            access_expires_at: written.access_expires_at.unwrap_or(vouched_at),
+        }),
         raw_id_token: written
             .raw_id_token
             .map(|token| Secret::new(token.into_owned())),

@@ -16,6 +16,7 @@ use super::cookie::{MAX_COOKIE_BYTES, MAX_PARTS, tag_of};
 use super::evidence::Evidence;
 use super::lifetime::Phase;
 use super::names::{CookieNames, LoginTag, Slot};
+use super::recent::Recent;
 use super::{Session, SessionLimits, payload};
 use crate::base::clock::UnixTime;
 use crate::base::keyring::{Keyring, Purpose, SealedBy};
@@ -40,6 +41,49 @@ pub struct Presented {
     /// Bit `n` is set where a part of number `n` was there at all.
     part_numbers: u16,
     logins: Vec<(LoginTag, Box<str>)>,
+}
+
+/// What opens session cookies, and perhaps remembers those that it opened lately.
+#[derive(Debug, Clone, Copy)]
+pub struct Opener<'a> {
+    keyring: &'a Keyring,
+    names: &'a CookieNames,
+    recent: Option<&'a Recent>,
+}
+
+impl<'a> Opener<'a> {
+    /// Opens what was sealed under a key of `keyring` for the gate whose cookies have `names`.
+    #[must_use]
+    pub fn new(keyring: &'a Keyring, names: &'a CookieNames) -> Self {
+        Self {
+            keyring,
+            names,
+            recent: None,
+        }
+    }
+
+    /// The same with a memory, which must never have served other keys or names.
+    #[must_use]
+    pub fn remembering(self, recent: &'a Recent) -> Self {
+        Self {
+            recent: Some(recent),
+            ..self
+        }
+    }
+
+    fn open(&self, sealed: &str) -> Option<(Arc<Session>, SealedBy)> {
+        if let Some(known) = self.recent.and_then(|recent| recent.recall(sealed)) {
+            return Some(known);
+        }
+        let context = self.names.session_context();
+        let opened = self.keyring.open(Purpose::Session, context, sealed).ok()?;
+        let plaintext = Zeroizing::new(opened.plaintext);
+        let session = Arc::new(payload::read_session(&plaintext).ok()?);
+        if let Some(recent) = self.recent {
+            recent.remember(sealed, &session, opened.sealed_by);
+        }
+        Some((session, opened.sealed_by))
+    }
 }
 
 /// One pair of a `Cookie` field, as [`cookie_pairs`] finds it.
@@ -99,17 +143,15 @@ impl Presented {
     /// counts; of several that open, a live one before one that is over, then the one of the
     /// latest login, then the one last used. Whatever does not open looks like any other failure.
     #[must_use]
-    pub fn open(
-        &self,
-        keyring: &Keyring,
-        names: &CookieNames,
-        limits: SessionLimits,
-        now: UnixTime,
-    ) -> Evidence {
+    pub fn open(&self, opener: &Opener<'_>, limits: SessionLimits, now: UnixTime) -> Evidence {
         let best = self
             .sessions
             .iter()
-            .filter_map(|first| self.open_one(first, keyring, names))
+            .filter_map(|first| {
+                self.joined(first)?
+                    .iter()
+                    .find_map(|sealed| opener.open(sealed))
+            })
             .map(|(session, sealed_by)| (session.phase(limits, now), session, sealed_by))
             .max_by_key(|(phase, session, _)| {
                 (*phase == Phase::Live, session.started_at, session.seen_at)
@@ -117,9 +159,9 @@ impl Presented {
         match best {
             Some((Phase::Live, session, sealed_by)) => {
                 let freshness = session.freshness(sealed_by, limits, now);
-                Evidence::Session(Arc::new(session), freshness)
+                Evidence::Session(session, freshness)
             }
-            Some((Phase::Expired, session, _)) => Evidence::Expired(Arc::new(session)),
+            Some((Phase::Expired, session, _)) => Evidence::Expired(session),
             None if self.sessions.is_empty() && self.part_numbers == 0 => Evidence::None,
             None => Evidence::Unusable,
         }
@@ -165,22 +207,6 @@ impl Presented {
             }
             Slot::Login(_) => {}
         }
-    }
-
-    fn open_one(
-        &self,
-        first: &str,
-        keyring: &Keyring,
-        names: &CookieNames,
-    ) -> Option<(Session, SealedBy)> {
-        self.joined(first)?.iter().find_map(|sealed| {
-            let opened = keyring
-                .open(Purpose::Session, names.session_context(), sealed)
-                .ok()?;
-            let plaintext = Zeroizing::new(opened.plaintext);
-            let session = payload::read_session(&plaintext).ok()?;
-            Some((session, opened.sealed_by))
-        })
     }
 
     /// The sealed texts that `first` and the parts with its tag can make; at most [`MAX_JOINS`].

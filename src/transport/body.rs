@@ -29,7 +29,7 @@ type Stream = Pin<Box<dyn HttpBody<Data = Bytes, Error = BodyError>>>;
 pub struct Body {
     kind: Kind,
     /// Dropped with the body: whoever must know that it has ended.
-    guards: Vec<Box<dyn Guard>>,
+    guard: Option<Box<dyn Guard>>,
 }
 
 /// Kept by whoever keeps a connection in use after its protocol was switched: as long as a clone of
@@ -53,6 +53,10 @@ impl fmt::Debug for InUse {
 /// Something that happens when a body has ended, one way or the other: dropping it is the act.
 pub trait Guard {}
 
+struct Both<A, B>(A, B);
+
+impl<A, B> Guard for Both<A, B> {}
+
 #[derive(Default)]
 enum Kind {
     #[default]
@@ -73,14 +77,17 @@ impl Body {
     pub fn stream(stream: impl HttpBody<Data = Bytes, Error = BodyError> + 'static) -> Self {
         Self {
             kind: Kind::Stream(Box::pin(stream)),
-            guards: Vec::new(),
+            guard: None,
         }
     }
 
-    /// The same body, with a guard that is dropped when it has ended.
+    /// The same body, with a guard more that is dropped when it has ended.
     #[must_use]
     pub fn guarded(mut self, guard: impl Guard + 'static) -> Self {
-        self.guards.push(Box::new(guard));
+        self.guard = Some(match self.guard.take() {
+            None => Box::new(guard),
+            Some(first) => Box::new(Both(first, guard)),
+        });
         self
     }
 }
@@ -92,10 +99,7 @@ impl From<Bytes> for Body {
         } else {
             Kind::Full(bytes)
         };
-        Self {
-            kind,
-            guards: Vec::new(),
-        }
+        Self { kind, guard: None }
     }
 }
 
@@ -126,7 +130,7 @@ impl HttpBody for Body {
             self.kind = Kind::Empty;
         }
         if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
-            self.guards.clear();
+            self.guard = None;
         }
         polled
     }
@@ -149,13 +153,14 @@ impl HttpBody for Body {
 }
 
 pin_project_lite::pin_project! {
-    /// A stream that fails when no frame comes for too long. The timer is set only when somebody
-    /// really waits.
-    pub struct Watched<B> {
+    /// A stream that fails when no frame comes for too long, and may keep a guard until it has
+    /// ended. The timer is set only when somebody really waits.
+    pub struct Watched<B, G = ()> {
         #[pin]
         inner: B,
         limit: Duration,
         timer: Option<Pin<Box<Sleep>>>,
+        guard: Option<G>,
     }
 }
 
@@ -166,11 +171,22 @@ impl<B> Watched<B> {
             inner,
             limit,
             timer: None,
+            guard: None,
+        }
+    }
+
+    /// The same, with a guard that is dropped when it has ended.
+    pub fn keeping<G: Guard>(self, guard: G) -> Watched<B, G> {
+        Watched {
+            inner: self.inner,
+            limit: self.limit,
+            timer: self.timer,
+            guard: Some(guard),
         }
     }
 }
 
-impl<B> fmt::Debug for Watched<B> {
+impl<B, G> fmt::Debug for Watched<B, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watched")
             .field("limit", &self.limit)
@@ -178,7 +194,7 @@ impl<B> fmt::Debug for Watched<B> {
     }
 }
 
-impl<B: HttpBody<Data = Bytes>> HttpBody for Watched<B> {
+impl<B: HttpBody<Data = Bytes>, G> HttpBody for Watched<B, G> {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -190,6 +206,9 @@ impl<B: HttpBody<Data = Bytes>> HttpBody for Watched<B> {
         match this.inner.poll_frame(context) {
             Poll::Ready(frame) => {
                 *this.timer = None;
+                if matches!(frame, None | Some(Err(_))) {
+                    *this.guard = None;
+                }
                 Poll::Ready(frame.map(|frame| frame.map_err(|_| BodyError::Broken)))
             }
             Poll::Pending => {

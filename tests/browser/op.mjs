@@ -4,11 +4,20 @@
 // prints is `ready <issuer>`. Environment:
 //   RP    Sidegate's public URL; its redirect URIs are registered from it
 //   PORT  the port; the kernel gives one where it is absent
+//   CLIENT_ID, SECRET  the first client's name, and the secret of all
+//   ALG      what the first client's ID tokens are signed with, RS256 unless given
+//   CLAIMS   `userinfo`: e-mail, name and groups are said there and in no ID token
+//   LIFETIME of access tokens in seconds, 60 unless given
+//   REFRESH  `always`: a refresh token comes whether or not it was asked for
+//   STDIN    `watched`: this process ends when its standard input does
 //
 // The issuer is `http://localhost:PORT` while the gate is at 127.0.0.1: for a browser these are two
 // sites, so that SameSite cookies meet what they meet in real life.
 //
 // GET /-/events answers what has happened so far, as a JSON list: how a story knows that nothing did.
+// GET /-/calls answers what was asked, as a JSON list of {"call": "token", "grant_type": ...}.
+// POST /-/groups {"user": "alice", "groups": ["dev"]} changes them from the next token on.
+// POST /-/revoke {"user": "alice"} ends somebody's sessions and grants, and so all tokens.
 
 import { Provider, interactionPolicy } from 'oidc-provider';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -19,6 +28,7 @@ import { once } from 'node:events';
 const accounts = new Map([
   ['alice', { email: 'alice@example.test', name: 'Alice Ashford', groups: ['dev', 'ops'] }],
   ['bob', { email: 'bob@example.test', name: 'Bob Müller', groups: ['dev'] }],
+  ['carol', { name: 'Carol', groups: [] }],
   ['mallory', { email: 'mallory@elsewhere.test', name: 'Mallory Marsh', groups: [] }],
 ]);
 
@@ -29,13 +39,15 @@ await once(server, 'listening');
 const { port } = server.address();
 const issuer = `http://localhost:${port}`;
 
+const lifetime = Number(process.env.LIFETIME ?? 60);
+
 const jwk = (type, options) =>
   generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' });
 
 const client = (client_id, token_endpoint_auth_method, more = {}) => ({
   client_id,
   ...(token_endpoint_auth_method.startsWith('client_secret')
-    ? { client_secret: 's3cret-for-tests-only-0123456789' }
+    ? { client_secret: process.env.SECRET ?? 's3cret-for-tests-only-0123456789' }
     : {}),
   redirect_uris: [`${rp}/oauth2/callback`],
   post_logout_redirect_uris: [`${rp}/oauth2/sign_out`],
@@ -56,10 +68,14 @@ const provider = new Provider(issuer, {
     keys: [
       { ...jwk('rsa', { modulusLength: 2048 }), kid: 'r1', use: 'sig', alg: 'RS256' },
       { ...jwk('ec', { namedCurve: 'P-256' }), kid: 'e1', use: 'sig', alg: 'ES256' },
+      { ...jwk('rsa', { modulusLength: 2048 }), kid: 'p1', use: 'sig', alg: 'PS256' },
+      { ...jwk('ed25519'), kid: 'd1', use: 'sig' }, // `EdDSA` or, by RFC 9864, `Ed25519`
     ],
   },
   clients: [
-    client('sidegate', 'client_secret_basic'),
+    client(process.env.CLIENT_ID ?? 'sidegate', 'client_secret_basic', {
+      id_token_signed_response_alg: process.env.ALG ?? 'RS256',
+    }),
     client('sidegate-post', 'client_secret_post', { id_token_signed_response_alg: 'ES256' }),
     client('sidegate-public', 'none'),
   ],
@@ -70,7 +86,7 @@ const provider = new Provider(issuer, {
     profile: ['name', 'preferred_username'],
     groups: ['groups'],
   },
-  conformIdTokenClaims: false, // the claims are in the ID token
+  conformIdTokenClaims: process.env.CLAIMS === 'userinfo',
   findAccount: async (_, id) =>
     accounts.has(id)
       ? {
@@ -85,6 +101,9 @@ const provider = new Provider(issuer, {
       : undefined,
   pkce: { required: () => true },
   rotateRefreshToken: true,
+  issueRefreshToken: async (_, asking, code) =>
+    asking.grantTypeAllowed('refresh_token') &&
+    (process.env.REFRESH === 'always' || code.scopes.has('offline_access')),
   interactions: { policy, url: (_, interaction) => `/interaction/${interaction.uid}` },
   // The client is the organisation's own: nobody is asked for consent, as at most companies.
   loadExistingGrant: async (ctx) => {
@@ -112,15 +131,62 @@ const provider = new Provider(issuer, {
       },
     },
   },
-  ttl: { AccessToken: 60, IdToken: 60, RefreshToken: 600, Session: 3600, Grant: 3600, Interaction: 600 },
+  ttl: {
+    AccessToken: lifetime,
+    IdToken: 600, // not the access token's: a story moves the gate's clock beyond that one's end
+    RefreshToken: 600,
+    Session: 3600,
+    Grant: 3600,
+    Interaction: 600,
+  },
 });
 
 const events = [];
+const calls = [];
 const note = (event, more) => events.push({ event, ...more });
+for (const outcome of ['grant.success', 'grant.error']) {
+  provider.on(outcome, ({ oidc }) => {
+    calls.push({ call: 'token', grant_type: oidc.params?.grant_type ?? null });
+  });
+}
 provider.on('grant.success', (ctx) => note('grant', { type: ctx.oidc.params.grant_type }));
 provider.on('grant.error', (ctx, error) => note('grant_error', { error: error.error }));
 provider.on('end_session.success', () => note('session_ended'));
 provider.on('server_error', (_, error) => note('server_error', { message: String(error) }));
+
+// Whom a session or a grant belongs to: the library finds them by their own names alone.
+const sessions = new Map();
+const grants = new Map();
+provider.on('authorization.success', ({ oidc }) => {
+  sessions.set(oidc.session.uid, oidc.session.accountId);
+  grants.set(oidc.entities.Grant.jti, oidc.session.accountId);
+});
+
+async function revoke(user) {
+  for (const [name, of] of grants) {
+    if (of === user) await provider.Grant.find(name).then((grant) => grant?.destroy());
+  }
+  for (const [uid, of] of sessions) {
+    if (of === user) await provider.Session.findByUid(uid).then((session) => session?.destroy());
+  }
+}
+
+async function control(pathname, req) {
+  const told = req.method === 'POST' ? JSON.parse(await textOf(req)) : {};
+  switch (pathname) {
+    case '/-/events':
+      return events;
+    case '/-/calls':
+      return calls;
+    case '/-/groups':
+      accounts.get(told.user).groups = told.groups;
+      return null;
+    case '/-/revoke':
+      return (await revoke(told.user)) ?? null;
+    default:
+      throw new Error(`nothing at ${pathname}`);
+  }
+}
 
 const page = (title, body) =>
   `<!doctype html><html lang="en"><meta charset="utf-8"><title>${title}</title><h1>${title}</h1>${body}`;
@@ -132,17 +198,17 @@ const loginPage = (prompt) =>
      <label>Password <input name="password" type="password"></label><button>Sign in</button></form>`,
   );
 
-const formOf = async (req) => {
+const textOf = async (req) => {
   let body = '';
   for await (const chunk of req) body += chunk;
-  return new URLSearchParams(body);
+  return body;
 };
 
 async function interaction(req, res) {
   const { prompt } = await provider.interactionDetails(req, res);
   res.setHeader('content-type', 'text/html; charset=utf-8');
   if (req.method === 'GET') return res.end(loginPage(prompt.name));
-  const accountId = (await formOf(req)).get('login');
+  const accountId = new URLSearchParams(await textOf(req)).get('login');
   if (!accounts.has(accountId)) return res.writeHead(403).end(loginPage(prompt.name));
   note('login', { accountId });
   return provider.interactionFinished(
@@ -156,9 +222,14 @@ async function interaction(req, res) {
 const protocol = provider.callback();
 server.on('request', (req, res) => {
   const { pathname, searchParams } = new URL(req.url, issuer);
-  if (pathname === '/-/events') {
-    res.setHeader('content-type', 'application/json');
-    return res.end(JSON.stringify(events));
+  if (pathname.startsWith('/-/')) {
+    return control(pathname, req).then(
+      (said) => {
+        res.setHeader('content-type', 'application/json');
+        res.end(JSON.stringify(said));
+      },
+      (error) => res.writeHead(400, { 'content-type': 'text/plain' }).end(String(error)),
+    );
   }
   if (pathname === '/auth') {
     note('authorization', {
@@ -174,6 +245,7 @@ server.on('request', (req, res) => {
       res.end(`${error.name}: ${error.message}`);
     });
   }
+  if (pathname !== '/token') calls.push({ call: pathname.slice(1), grant_type: null });
   return protocol(req, res);
 });
 
@@ -182,3 +254,4 @@ process.on('SIGTERM', () => {
   server.close(() => process.exit(0));
   server.closeAllConnections();
 });
+if (process.env.STDIN === 'watched') process.stdin.resume().on('end', () => process.exit(0));

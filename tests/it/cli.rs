@@ -1,12 +1,15 @@
 //! The binary itself: what it says, and how it ends.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, mpsc};
 
 use crate::support::instance::{KEY, SECRET};
-use crate::support::raw::exchange;
+use crate::support::raw::{PATIENCE, Wire, exchange};
+use crate::support::upstream::Upstream;
 
 /// The binary, without anything of this process's environment.
 fn sidegate(folder: &Path, arguments: &[&str]) -> Command {
@@ -57,10 +60,18 @@ impl Drop for Running {
 }
 
 impl Running {
-    fn terminate(mut self) -> Option<i32> {
+    fn terminate(self) -> Option<i32> {
+        self.tell_to_stop();
+        self.end()
+    }
+
+    fn tell_to_stop(&self) {
         let pid = self.0.id().to_string();
         let told = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
         assert!(told.success());
+    }
+
+    fn end(mut self) -> Option<i32> {
         self.0.wait().unwrap().code()
     }
 }
@@ -239,6 +250,81 @@ fn a_running_gate_is_healthy_and_ends_in_peace_when_told_to() {
     assert_eq!(running.terminate(), Some(0));
     let (code, _, err) = run(folder.path(), &["healthcheck", "--config", &asking]);
     assert_eq!(code, Some(1), "{err}");
+}
+
+/// A gate before an app that says when a request is with it and answers when it is told to.
+fn start_before_slow_app(folder: &Path, limits: &str) -> (Running, [SocketAddr; 2], SlowApp) {
+    let (tell, arrived) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let (tell, released) = (Mutex::new(tell), Mutex::new(released));
+    let app = Upstream::answering(move |request| {
+        if request.request_line().contains("/slow") {
+            tell.lock().unwrap().send(()).ok();
+            released.lock().unwrap().recv().ok();
+        }
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nall of it".to_vec()
+    });
+    write_config(
+        folder,
+        &format!(
+            "listen: [{{ address: 127.0.0.1:0 }}]\nprobes: {{ address: 127.0.0.1:0 }}\nroutes: [{{ access: public }}]\n{limits}\n"
+        ),
+        0o600,
+    );
+    let file = folder.join("sidegate.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(
+        &file,
+        text.replace("http://127.0.0.1:1 ", &format!("{} ", app.url())),
+    )
+    .unwrap();
+    let (running, address, probes) = start(folder);
+    let addresses = [address.parse().unwrap(), probes.parse().unwrap()];
+    (running, addresses, (arrived, release))
+}
+
+/// Hears of a request; lets it be answered.
+type SlowApp = (mpsc::Receiver<()>, mpsc::Sender<()>);
+
+fn keep_alive(wire: &mut Wire, target: &str) {
+    wire.send(format!("GET {target} HTTP/1.1\r\nHost: gate.test\r\n\r\n"));
+}
+
+// Q9: told to stop, the gate finishes what is under way and begins nothing new.
+#[test]
+fn a_request_in_flight_is_finished_when_the_gate_is_told_to_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let (running, [address, probes], (arrived, release)) = start_before_slow_app(folder.path(), "");
+    let (mut idle, mut busy) = (Wire::connect(address), Wire::connect(address));
+    keep_alive(&mut idle, "/x");
+    assert_eq!(idle.answer_to("GET").unwrap().status, 200);
+    keep_alive(&mut busy, "/slow");
+    arrived.recv_timeout(PATIENCE).unwrap();
+    running.tell_to_stop();
+    assert!(idle.is_closed(), "nothing was under way there");
+    let ask = "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    assert_eq!(exchange(probes, ask).status, 503);
+    release.send(()).unwrap();
+    let answer = busy.answer_to("GET").expect("the answer");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "all of it"));
+    assert_eq!(answer.field("connection"), Some("close"));
+    assert!(busy.is_closed());
+    assert_eq!(running.end(), Some(0));
+    assert!(std::net::TcpStream::connect(address).is_err());
+}
+
+// Q9: what does not finish within its time is cut, and the gate ends in peace.
+#[test]
+fn a_request_that_does_not_finish_keeps_nobody_from_stopping() {
+    let folder = tempfile::tempdir().unwrap();
+    let (running, [address, _], (arrived, _release)) =
+        start_before_slow_app(folder.path(), "limits: { drain: 1s }");
+    let mut busy = Wire::connect(address);
+    keep_alive(&mut busy, "/slow");
+    arrived.recv_timeout(PATIENCE).unwrap();
+    running.tell_to_stop();
+    assert!(busy.answer_to("GET").is_none(), "cut");
+    assert_eq!(running.end(), Some(0));
 }
 
 #[test]

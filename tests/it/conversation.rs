@@ -435,3 +435,53 @@ fn an_identity_that_does_not_fit_is_not_cut() {
     assert_eq!(page.answer.status, 500, "{:?}", page.answer);
     assert!(world.app.arrived().is_empty());
 }
+
+// B1, D1, E3, E5: what a provider says under a status that is no success is not believed, however
+// good it sounds: not its metadata, not its keys, not its tokens, not what it says of a person.
+#[test]
+fn good_words_under_a_bad_status_are_not_believed() {
+    for endpoint in [
+        Endpoint::Discovery,
+        Endpoint::Jwks,
+        Endpoint::Token,
+        Endpoint::Userinfo,
+    ] {
+        for status in [
+            StatusCode::FOUND,
+            StatusCode::FORBIDDEN,
+            StatusCode::INTERNAL_SERVER_ERROR,
+        ] {
+            let provider = TestProvider::start();
+            provider.set_fault(Fault::StatusOver(endpoint, status));
+            register(&provider, "dashboards", "/oauth2/callback");
+            let app = Upstream::start();
+            let client = "    client_id: dashboards\n";
+            let text = yaml(provider.issuer(), &app.url(), "")
+                .replace(client, &format!("{client}    userinfo: always\n"));
+            let gate = Instance::start(&text, provider.clock());
+            let mut browser = Browser::new().resolve(PUBLIC, gate.address);
+            let mut page = browser.visit(&format!("{PUBLIC}/"));
+            if page.answer.status == 200 {
+                page = browser.sign_in(&page, "alice");
+            }
+            let what = format!("{endpoint:?} {status}");
+            assert!(
+                page.url.as_str().starts_with(PUBLIC),
+                "{what}: {}",
+                page.url
+            );
+            assert!(
+                [502, 503].contains(&page.answer.status),
+                "{what}: {:?}",
+                page.answer
+            );
+            assert!(app.arrived().is_empty(), "{what}");
+            assert!(
+                browser
+                    .names("gate.test")
+                    .iter()
+                    .all(|it| it.contains("-l-"))
+            );
+        }
+    }
+}

@@ -50,6 +50,10 @@ async fn any_endpoint_can_fail_in_every_plain_way() {
     provider.set_fault(Fault::StatusOnce(it, StatusCode::BAD_GATEWAY));
     assert_eq!(wire::get(&url).await.status(), StatusCode::BAD_GATEWAY);
     assert_eq!(wire::get(&url).await.status(), StatusCode::OK);
+    provider.set_fault(Fault::StatusOver(it, StatusCode::IM_A_TEAPOT));
+    let over = wire::get(&url).await;
+    assert_eq!(over.status(), StatusCode::IM_A_TEAPOT);
+    assert_eq!(json(&over), provider.provider().metadata());
     provider.set_fault(Fault::Html(it));
     assert_eq!(wire::get(&url).await.headers()[CONTENT_TYPE], "text/html");
     provider.set_fault(Fault::Redirect(it, "http://127.0.0.1:9/".to_owned()));
@@ -72,8 +76,8 @@ async fn any_endpoint_can_fail_in_every_plain_way() {
     let metadata = json(&wire::get(&url).await);
     assert_eq!(metadata, provider.provider().metadata());
     // The engine was asked only where it had something to say.
-    assert_eq!(provider.hits_of(it).len(), 12);
-    assert_eq!(provider.provider().hits(it), 4);
+    assert_eq!(provider.hits_of(it).len(), 13);
+    assert_eq!(provider.provider().hits(it), 5);
 }
 
 #[tokio::test]

@@ -246,6 +246,89 @@ fn a_request_with_two_framings_reaches_the_app_with_one_or_not_at_all() {
     }
 }
 
+#[test]
+fn a_body_reaches_the_app_whatever_the_method() {
+    let world = World::with(PUBLIC_ROUTE);
+    for (method, framing, body) in [
+        (
+            "GET",
+            "Transfer-Encoding: chunked",
+            "5\r\nwords\r\n0\r\n\r\n",
+        ),
+        ("GET", "Content-Length: 5", "words"),
+        (
+            "DELETE",
+            "Transfer-Encoding: chunked",
+            "5\r\nwords\r\n0\r\n\r\n",
+        ),
+        ("QUERY", "Content-Length: 5", "words"),
+        (
+            "OPTIONS",
+            "Transfer-Encoding: chunked",
+            "5\r\nwords\r\n0\r\n\r\n",
+        ),
+    ] {
+        let mut wire = Wire::connect(world.gate.address);
+        wire.send(format!(
+            "{method} /search HTTP/1.1\r\nHost: gate.test\r\n{framing}\r\n\r\n{body}"
+        ));
+        assert_eq!(wire.answer_to(method).unwrap().status, 200, "{method}");
+        let arrived = String::from_utf8(world.app.last().body()).unwrap();
+        assert!(arrived.contains("words"), "{method} {framing}: {arrived:?}");
+        // The connection is in step: the next request is the next request.
+        wire.send("GET /next HTTP/1.1\r\nHost: gate.test\r\n\r\n");
+        assert_eq!(wire.answer_to("GET").unwrap().status, 200, "{method}");
+        assert!(world.app.last().request_line().starts_with("GET /next "));
+    }
+}
+
+// R: who is to blame is said rightly, so that nobody looks for a fault in the app.
+#[test]
+fn a_request_that_does_not_come_whole_is_not_the_apps_fault() {
+    let waiting = app(|mut stream| {
+        head_of(&mut stream);
+        drop(stream.read_to_end(&mut Vec::new()));
+    });
+    let world = before(&waiting, "limits: { idle_between_bytes: 1s }");
+    let chunked =
+        "POST /x HTTP/1.1\r\nHost: gate.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwords\r\n";
+    let mut broken = Wire::connect(world.gate.address);
+    broken.send(format!("{chunked}this is no chunk\r\n"));
+    let answer = broken.answer_to("POST").unwrap();
+    assert_eq!(
+        (answer.status, answer.json()["code"].as_str()),
+        (400, Some("body_broken"))
+    );
+    assert!(broken.is_closed());
+    let mut slow = Wire::connect(world.gate.address);
+    slow.send(chunked);
+    let answer = slow.answer_to("POST").unwrap();
+    assert_eq!(
+        (answer.status, answer.json()["code"].as_str()),
+        (408, Some("body_timeout"))
+    );
+    assert!(slow.is_closed());
+}
+
+// J8: a port that is not ours would stand in the links that the app writes.
+#[test]
+fn the_app_hears_of_no_port_but_ours() {
+    let world = World::with(PUBLIC_ROUTE);
+    for sent in [
+        "gate.test",
+        "gate.test:443",
+        "gate.test:8443",
+        "GATE.test.:80",
+    ] {
+        let answer = exchange(
+            world.gate.address,
+            format!("GET /x HTTP/1.1\r\nHost: {sent}\r\nConnection: close\r\n\r\n"),
+        );
+        assert_eq!(answer.status, 200, "{sent}");
+        assert_eq!(world.app.last().fields("host"), ["gate.test"], "{sent}");
+    }
+}
+
 // A 401 body says what a program needs, and sets nothing.
 #[test]
 fn programs_get_a_problem_document_and_no_cookie() {

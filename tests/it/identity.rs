@@ -120,6 +120,26 @@ fn an_address_that_is_not_verified_meets_no_rule() {
     assert_denied(&world, &[Fault::Claim("email", None)], "no address");
 }
 
+// C25, J2: apps take an address for the person, so one that anybody could have typed in is not told.
+#[test]
+fn an_address_that_is_not_verified_is_not_told_to_the_app() {
+    let world = World::start();
+    for (verified, told) in [
+        (Some(json!(true)), vec!["alice@example.com".to_owned()]),
+        (Some(json!(false)), Vec::new()),
+        (None, Vec::new()),
+    ] {
+        let faults = [
+            claim("email", "alice@example.com"),
+            Fault::Claim("email_verified", verified.clone()),
+        ];
+        assert_admitted(&world, &faults, &format!("{verified:?}"));
+        let arrived = world.app.last();
+        assert_eq!(arrived.fields("x-forwarded-email"), told, "{verified:?}");
+        assert_eq!(arrived.fields("x-forwarded-user").len(), 1);
+    }
+}
+
 // C26: the claim in its usual forms; a name with the separator in it stays one name.
 #[test]
 fn groups_are_read_in_their_usual_forms_and_a_comma_joins_nobody_to_two() {

@@ -9,6 +9,8 @@ mod askers; // people are sent to sign in, programs are told, and each in a form
 #[cfg(test)]
 mod bad_tokens; // whatever is wrong with an ID token, nobody is let in
 #[cfg(test)]
+mod callback; // an answer of the provider works once, for one browser, in one form
+#[cfg(test)]
 mod canaries; // no secret is in any log, page or request
 #[cfg(test)]
 mod catalogue; // every error has its code, its page, its reference, and a log line that tells why
@@ -26,6 +28,8 @@ mod demo_faults; // the provider that misbehaves does so
 mod demo_provider; // the embedded provider keeps the rules of OAuth 2.0 and OpenID Connect
 #[cfg(test)]
 mod foreign_client; // a client that others wrote signs in at the embedded provider
+#[cfg(test)]
+mod foreign_providers; // the same story at providers that others wrote
 #[cfg(test)]
 mod forwarding; // messages as such: versions, interim and early answers, ways that break
 #[cfg(test)]
@@ -45,11 +49,21 @@ mod login; // a login lands where it started, and the app knows who it is
 #[cfg(test)]
 mod passage; // what is permitted passes as it is: bodies, streams, upgrades, connections
 #[cfg(test)]
+mod plain_oauth2; // a provider without ID tokens: userinfo says who it is, or nobody is in
+#[cfg(test)]
 mod regressions; // what an attack once found, held shut
+#[cfg(test)]
+mod renewal; // the provider is asked again, once, and nobody notices
 #[cfg(test)]
 mod sample_app; // the demo's app shows, echoes and streams
 #[cfg(test)]
+mod serving; // connections, limits, reloads, panics, and who is believed about the client
+#[cfg(test)]
 mod session_lifetime; // a session ends when it should, and not before
+#[cfg(test)]
+mod several_providers; // one provider's word is never taken for another's
+#[cfg(test)]
+mod signing_out; // signing out ends the session here first, whatever the provider does
 #[cfg(test)]
 mod single_page_apps; // what an app of one page needs to know about its session
 #[cfg(test)]

@@ -13,9 +13,11 @@ use crate::app::respond::unmet::Unmet;
 use crate::base::return_to::ReturnTo;
 use crate::gate::access::Verdict;
 use crate::gate::facts::{Asker, Facts};
-use crate::oidc::authorization::{LoginParameters, PendingLogin};
-use crate::oidc::callback::AuthorizationResponse;
-use crate::provider::Provider;
+use crate::oidc::authorization::{LoginParameters, PendingLogin, Prompt, Visibility};
+use crate::oidc::callback::{AuthorizationResponse, RedeemError};
+use crate::oidc::error_code::{ErrorCode, Refusal};
+use crate::oidc::token::Finality;
+use crate::provider::{LoginError, Provider};
 use crate::session::Session;
 use crate::session::cookie::{SessionCookie, WriteError};
 use crate::session::lifetime::SignedIn;
@@ -98,7 +100,13 @@ async fn redeem(
     visit: &Visit<'_>,
 ) -> Result<Reply, Fault> {
     let page = visit.page_of_text(Some(pending.return_to()));
-    let grant = pending.redeem(response, provider.id(), visit.now, LOGIN_LIFETIME)?;
+    let visibility = pending.visibility();
+    let grant = match pending.redeem(response, provider.id(), visit.now, LOGIN_LIFETIME) {
+        Err(RedeemError::Provider(refusal)) if visibility == Visibility::Unseen => {
+            return Ok(not_unseen(provider, &refusal, &page, state, visit));
+        }
+        grant => grant?,
+    };
     let until = visit.now.plus(LOGIN_LIFETIME * 2);
     match visit
         .live
@@ -123,20 +131,72 @@ async fn redeem(
     let who = match exchange.await {
         Ok(Ok(who)) => who,
         Ok(Err(error)) => {
-            let fault = Fault::of_login(error, provider);
-            if matches!(fault, Fault::CodeExchangeFailed(_)) {
-                // The code is dead by the provider's own word: nothing is left to be done twice.
+            if is_dead(&error) {
+                // By the provider's own word: nothing is left to be done twice, and made-up codes
+                // must not fill the memory.
                 visit.live.claims.release(Act::Callback, state);
             }
-            return Err(fault);
+            return Err(Fault::of_login(error, provider));
         }
         Err(error) => return Err(Fault::Internal(error.to_string().into())),
     };
+    if visibility == Visibility::Unseen
+        && visit
+            .session()
+            .is_some_and(|session| !session.is_of(&who.identity))
+    {
+        // Nobody chose to be somebody else: the person is asked who they want to be.
+        let wishes = LoginParameters::default().prompt(Prompt::SelectAccount);
+        return Ok(begin_again(provider, &page, wishes, state, visit));
+    }
     if let Verdict::NotMet(missing) = provider.admits(&who.identity) {
         let unmet = Unmet::of_admit(missing, provider.settings());
         return Err(Fault::NotAdmittedHere(Box::new(who.identity), unmet));
     }
     admit(who, state, &page, visit)
+}
+
+/// The provider could not answer without showing something. Where somebody has to sign in, they are
+/// asked to; where it is out of order, whoever is signed in here goes on for a while.
+fn not_unseen(
+    provider: &Provider,
+    refusal: &Refusal,
+    page: &ReturnTo,
+    state: &str,
+    visit: &Visit<'_>,
+) -> Reply {
+    let must_be_seen = matches!(
+        refusal.code,
+        ErrorCode::LoginRequired
+            | ErrorCode::InteractionRequired
+            | ErrorCode::AccountSelectionRequired
+            | ErrorCode::ConsentRequired
+    );
+    if visit.session().is_some() && !must_be_seen {
+        return to_page(page).with_cookies([login_cookies(visit).forget(state)]);
+    }
+    begin_again(provider, page, LoginParameters::default(), state, visit)
+}
+
+fn begin_again(
+    provider: &Provider,
+    page: &ReturnTo,
+    wishes: LoginParameters,
+    state: &str,
+    visit: &Visit<'_>,
+) -> Reply {
+    let beginning = Beginning {
+        page: page.clone(),
+        wishes,
+        attempt: 0,
+    };
+    login::begin_at(provider, &beginning, visit).with_cookies([login_cookies(visit).forget(state)])
+}
+
+/// Whether the provider says that the code is worth nothing. After any other failure it may have been
+/// redeemed, and is never sent again.
+fn is_dead(error: &LoginError) -> bool {
+    matches!(error, LoginError::Token(error) if error.finality() == Finality::Final)
 }
 
 /// Begins the session. Whatever the browser had before, it has this now.

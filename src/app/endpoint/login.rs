@@ -11,7 +11,7 @@ use crate::base::return_to::ReturnTo;
 use crate::base::secret::Secret;
 use crate::gate::facts::{Asker, Facts};
 use crate::oidc::authorization::{Attempt, LoginParameters, Prompt, Randomness};
-use crate::provider::{LoginError, Provider};
+use crate::provider::{LoginError, Provider, ProviderKind};
 use crate::session::cookie::{SessionCookie, WriteError};
 use crate::session::evidence::Evidence;
 use crate::session::pending::LoginCookies;
@@ -42,6 +42,23 @@ pub fn start(facts: &Facts, visit: &Visit<'_>) -> Reply {
             None => Reply::refuse(Fault::UnknownProvider),
         },
     }
+}
+
+/// Sends a person who is signed in by the provider that vouched for them, unseen if it can be
+/// (`prompt=none`, OpenID Connect Core section 3.1.2.1).
+#[must_use]
+pub fn reask(page: &ReturnTo, visit: &Visit<'_>) -> Reply {
+    let session = visit.session();
+    let provider = session.and_then(|session| visit.generation.provider(&session.provider));
+    let (Some(session), Some(provider)) = (session, provider) else {
+        return begin(page, LoginParameters::default(), visit);
+    };
+    visit.live.renewals.asked(session, visit.now);
+    let wishes = match provider.settings().kind {
+        ProviderKind::Oidc { .. } => LoginParameters::default().prompt(Prompt::None),
+        ProviderKind::OAuth2 { .. } => LoginParameters::default(),
+    };
+    begin_at(provider, &Beginning::first(page.clone(), wishes), visit)
 }
 
 /// Begins a login at the only provider, or lets the person choose.

@@ -32,6 +32,9 @@ pub fn show(facts: &Facts, visit: &Visit<'_>) -> Reply {
             let names = &visit.generation.names;
             reply.with_cookies(SessionCookie::clear(names, visit.presented))
         }
-        Evidence::None | Evidence::Session(..) => reply,
+        Evidence::None
+        | Evidence::Session(..)
+        | Evidence::Unheard(..)
+        | Evidence::Unconfirmed(_) => reply,
     }
 }

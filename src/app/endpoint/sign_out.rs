@@ -27,7 +27,11 @@ pub fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
     };
     let page = visit.page_of_text(query.one("return_to"));
     let generation = visit.generation;
-    let (Evidence::Session(session, _) | Evidence::Expired(session)) = visit.evidence else {
+    let (Evidence::Session(session, _)
+    | Evidence::Unheard(session, _)
+    | Evidence::Unconfirmed(session)
+    | Evidence::Expired(session)) = visit.evidence
+    else {
         let back = query.one("state").is_some_and(|state| {
             LogoutState::open(state, &generation.keyring, &generation.names, visit.now).is_ok()
         });
@@ -52,6 +56,8 @@ pub fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
         return confirm(Some(session), visit);
     }
     visit.teller.tell(&AuditEvent::Logout(session));
+    visit.live.renewals.end(session);
+    revoke(session, visit);
     let state = LogoutState {
         issued_at: visit.now,
     }
@@ -68,6 +74,18 @@ pub fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
             let provider = Some(session.provider.clone());
             cleared(signed_out(AtProvider::MayLive, provider, page), visit)
         }
+    }
+}
+
+/// Gives the refresh token back, behind the answer: a provider that hangs delays no sign-out.
+fn revoke(session: &Session, visit: &Visit<'_>) {
+    let provider = visit.generation.provider(&session.provider);
+    if let (Some(provider), Some(grant)) = (provider, &session.grant) {
+        let (provider, token) = (Arc::clone(provider), grant.refresh_token.clone());
+        visit
+            .live
+            .control
+            .spawn(async move { provider.revoke(&token).await });
     }
 }
 

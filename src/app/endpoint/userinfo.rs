@@ -39,6 +39,10 @@ fn tell(visit: &Visit<'_>) -> Reply {
     Reply::new(Answer::Page(Page::WhoAmI(WhoAmI {
         idle_expires_in: session.idle_expires_in(config.session.limits, visit.now),
         absolute_expires_in: session.absolute_expires_in(config.session.limits, visit.now),
+        token_expires_in: session
+            .grant
+            .as_ref()
+            .map(|grant| grant.access_expires_at.since(visit.now)),
         session: std::sync::Arc::clone(session),
         headers,
         end_session: provider.and_then(|provider| provider.end_session_origin()),

@@ -87,6 +87,8 @@ pub struct WhoAmI {
     pub idle_expires_in: Duration,
     /// How long until it ends in any case.
     pub absolute_expires_in: Duration,
+    /// How long the provider's access token is good for, where the session has one: then it is renewed.
+    pub token_expires_in: Option<Duration>,
     /// The names of the identity headers that apps receive.
     pub headers: Vec<String>,
     /// As in [`ConfirmSignOut::end_session`].
@@ -202,6 +204,7 @@ impl WhoAmI {
             "started_at": Iso(session.started_at).to_string(),
             "idle_expires_in": self.idle_expires_in.as_secs(),
             "absolute_expires_in": self.absolute_expires_in.as_secs(),
+            "token_expires_in": self.token_expires_in.map(|left| left.as_secs()),
             "headers": self.headers,
         })
     }

@@ -46,6 +46,7 @@ fn plain_pages(text: &str) -> Vec<Page> {
         session,
         idle_expires_in: Duration::from_mins(1),
         absolute_expires_in: Duration::from_mins(10),
+        token_expires_in: None,
         headers: vec![text.to_owned(), text.to_owned()],
         end_session: end_session.clone(),
     };

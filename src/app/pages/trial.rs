@@ -143,6 +143,9 @@ fn session() -> Arc<Session> {
         seen_at: at,
         idle_expires_at: at,
         absolute_expires_at: at,
+        vouched_at: at,
+        grant: None,
+        turn: 0,
         raw_id_token: None,
     })
 }
@@ -200,6 +203,7 @@ fn plain_pages(home: &ReturnTo) -> Vec<Page> {
             session: session(),
             idle_expires_in: Duration::from_mins(1),
             absolute_expires_in: Duration::from_mins(2),
+            token_expires_in: None,
             headers: vec!["x-forwarded-user".to_owned()],
             end_session: None,
         }),

@@ -74,7 +74,7 @@ impl Fault {
                 status: None,
                 words: ProviderWords::new("unreadable", Some(&told)),
             }),
-            LoginError::IdToken(error) => of_id_token(error),
+            LoginError::IdToken(error) | LoginError::StaleKeys(error) => of_id_token(error),
             LoginError::UserInfoStatus(_) | LoginError::UserInfo(_) => {
                 Self::TokenInvalid(TokenRefusal::new(TokenCheck::UserInfo, &told))
             }
@@ -126,6 +126,7 @@ impl Fault {
             ForwardError::Broken(_) | ForwardError::UnaskedSwitch => {
                 Self::UpstreamProtocol(failure())
             }
+            ForwardError::Upload(error) => Self::RequestBody(*error),
             ForwardError::IdentityTooLarge(header, limit) => Self::IdentityTooLarge {
                 header: header.clone(),
                 limit: *limit,

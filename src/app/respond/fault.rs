@@ -20,6 +20,7 @@ use crate::gate::facts::Malformed;
 use crate::oidc::claims::Identity;
 use crate::server::HeadLimit;
 use crate::session::Session;
+use crate::transport::body::BodyError;
 
 /// A refusal or a failure that somebody is told about.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -54,6 +55,9 @@ pub enum Fault {
     /// The request is refused before anything else runs.
     #[error("malformed request: {0}")]
     Malformed(Malformed),
+    /// The request's body came broken, or stopped coming.
+    #[error("of the request: {0}")]
+    RequestBody(BodyError),
     /// The target is longer than the limit.
     #[error("the request target is longer than limits.target")]
     TargetTooLong,
@@ -211,6 +215,8 @@ impl Fault {
                 // RFC 9112 section 6.1 for codings, RFC 9110 section 15.6.2 for methods.
                 Malformed::Method | Malformed::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             },
+            Self::RequestBody(BodyError::Broken) => StatusCode::BAD_REQUEST,
+            Self::RequestBody(BodyError::Idle) => StatusCode::REQUEST_TIMEOUT,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeaderTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -260,6 +266,8 @@ impl Fault {
                 Malformed::TransferCoding => "unknown_transfer_coding",
                 Malformed::RepeatedField => "repeated_field",
             },
+            Self::RequestBody(BodyError::Broken) => "body_broken",
+            Self::RequestBody(BodyError::Idle) => "body_timeout",
             Self::TargetTooLong => "target_too_long",
             Self::HeaderTooLarge(_) => "header_too_large",
             Self::MethodNotAllowed(_) => "method_not_allowed",
@@ -317,6 +325,7 @@ impl Fault {
             | Self::ForeignWebSocket
             | Self::ManyUpstreams
             | Self::Malformed(_)
+            | Self::RequestBody(_)
             | Self::TargetTooLong
             | Self::HeaderTooLarge(_)
             | Self::MethodNotAllowed(_)
@@ -353,6 +362,7 @@ impl Fault {
     pub fn connection(&self) -> Connection {
         match self {
             Self::Malformed(_)
+            | Self::RequestBody(_)
             | Self::ManyUpstreams
             | Self::TargetTooLong
             | Self::HeaderTooLarge(_) => Connection::Close,
@@ -418,6 +428,9 @@ impl Fault {
                 let rule = rule(&session, missing, route);
                 Self::NotAdmitted(session, Unmet { missing, rule })
             }
+            Denial::Unconfirmed => Self::ProviderUnavailable(Outage::new(
+                "the session must be confirmed, and the provider does not answer",
+            )),
             Denial::NoRoute => Self::NoRoute,
             Denial::UnknownHost => Self::UnknownHost,
             Denial::ManyUpstreams => Self::ManyUpstreams,

@@ -1,8 +1,8 @@
 //! In which form an answer is told: HTML for people, a problem document for programs, plain text
 //! for those who sit at a terminal, trailers for gRPC.
 
-use http::HeaderMap;
-use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderValue};
 
 use crate::app::language::Language;
 use crate::gate::facts::Asker;
@@ -33,39 +33,87 @@ struct Wishes {
     text: Option<u16>,
 }
 
-impl Form {
-    /// The form for a request with these header fields, of which `asker` was made out; nothing was
-    /// made out of a malformed one.
+/// What a head says of the form that it wants, kept until an answer of ours is needed: most
+/// requests never need one. The values share the head's own bytes.
+#[derive(Debug)]
+pub struct Hints {
+    grpc: bool,
+    script: bool,
+    accept: Option<HeaderValue>,
+    /// Further lines of `Accept`, which hardly anybody sends.
+    accept_more: Vec<HeaderValue>,
+    agent: Option<HeaderValue>,
+    languages: Option<HeaderValue>,
+    /// Further lines of `Accept-Language`.
+    languages_more: Vec<HeaderValue>,
+}
+
+impl Hints {
+    /// Keeps what matters of a head's fields.
     #[must_use]
-    pub fn of(headers: &HeaderMap, asker: Option<Asker>) -> Self {
-        if is_grpc(headers) {
-            return Self::Grpc;
+    pub fn of(headers: &HeaderMap) -> Self {
+        let mut accept = headers.get_all(ACCEPT).iter().cloned();
+        let mut languages = headers.get_all(ACCEPT_LANGUAGE).iter().cloned();
+        Self {
+            grpc: is_grpc(headers),
+            script: headers.contains_key("x-requested-with"),
+            accept: accept.next(),
+            accept_more: accept.collect(),
+            agent: headers.get(USER_AGENT).cloned(),
+            languages: languages.next(),
+            languages_more: languages.collect(),
+        }
+    }
+
+    /// The language that whoever asks reads.
+    #[must_use]
+    pub fn language(&self) -> Language {
+        Language::of(self.languages.iter().chain(&self.languages_more))
+    }
+
+    /// `User-Agent`, as sent.
+    #[must_use]
+    pub fn agent(&self) -> Option<&HeaderValue> {
+        self.agent.as_ref()
+    }
+
+    /// The form for a request of which `asker` was made out; nothing was made out of a malformed
+    /// one.
+    #[must_use]
+    pub fn form(&self, asker: Option<Asker>) -> Form {
+        if self.grpc {
+            return Form::Grpc;
         }
         match asker {
-            Some(Asker::Frame) => return Self::Framed(Language::of(headers)),
-            Some(Asker::Navigation | Asker::ServiceWorker) => {
-                return Self::Html(Language::of(headers));
-            }
+            Some(Asker::Frame) => return Form::Framed(self.language()),
+            Some(Asker::Navigation | Asker::ServiceWorker) => return Form::Html(self.language()),
             Some(Asker::Prefetch | Asker::Program) | None => {}
         }
-        let wishes = Wishes::of(headers);
-        let script = headers.contains_key("x-requested-with");
+        let wishes = Wishes::of(self.accept.iter().chain(&self.accept_more));
         match (wishes.html, wishes.json) {
-            (Some(html), json) if !script && html >= json.unwrap_or(0) => {
-                Self::Html(Language::of(headers))
+            (Some(html), json) if !self.script && html >= json.unwrap_or(0) => {
+                Form::Html(self.language())
             }
-            (_, Some(_)) => Self::Json,
-            _ if wishes.text.is_some() => Self::Text,
-            _ if is_terminal(headers) => Self::Terminal,
-            _ => Self::Json,
+            (_, Some(_)) => Form::Json,
+            _ if wishes.text.is_some() => Form::Text,
+            _ if self.is_terminal() => Form::Terminal,
+            _ => Form::Json,
         }
+    }
+
+    /// Tools that a person reads the output of.
+    fn is_terminal(&self) -> bool {
+        let tools = ["curl/", "Wget/", "HTTPie/", "xh/"];
+        self.agent
+            .as_ref()
+            .and_then(|agent| agent.to_str().ok())
+            .is_some_and(|agent| tools.iter().any(|tool| agent.starts_with(tool)))
     }
 }
 
 impl Wishes {
-    fn of(headers: &HeaderMap) -> Self {
+    fn of<'a>(lines: impl Iterator<Item = &'a HeaderValue>) -> Self {
         let mut wishes = Self::default();
-        let lines = headers.get_all(ACCEPT).iter();
         for line in lines.filter_map(|line| line.to_str().ok()) {
             // A browser names eight; a thousand would be somebody's experiment.
             for range in line.split(',').take(32) {
@@ -123,18 +171,9 @@ fn is_grpc(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Tools that a person reads the output of.
-fn is_terminal(headers: &HeaderMap) -> bool {
-    let tools = ["curl/", "Wget/", "HTTPie/", "xh/"];
-    headers
-        .get(USER_AGENT)
-        .and_then(|agent| agent.to_str().ok())
-        .is_some_and(|agent| tools.iter().any(|tool| agent.starts_with(tool)))
-}
-
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderName;
 
     use super::*;
 
@@ -148,7 +187,7 @@ mod tests {
                 HeaderValue::from_static(value),
             );
         }
-        Form::of(&headers, asker)
+        Hints::of(&headers).form(asker)
     }
 
     // T5: a person gets a page, a program something it can read.

@@ -28,7 +28,7 @@ use serde_json::json;
 
 use self::fault::Connection;
 pub use self::fault::{Blame, Fault};
-pub use self::form::Form;
+pub use self::form::{Form, Hints};
 use super::language::Language;
 use super::pages::{Circumstances, Framing, Html, Page, Pages};
 use super::reference::Reference;

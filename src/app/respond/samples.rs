@@ -19,6 +19,7 @@ use crate::oidc::claims::{Email, Groups, Identity, Verification};
 use crate::proxy::{HostPolicy, UpstreamAddress, UpstreamSettings};
 use crate::server::HeadLimit;
 use crate::session::{Session, SessionId};
+use crate::transport::body::BodyError;
 
 /// An identity in which every text is `text`.
 pub(crate) fn identity(text: &str) -> Identity {
@@ -48,6 +49,9 @@ pub(crate) fn session(text: &str) -> Arc<Session> {
         seen_at: at(1_000_000_000),
         idle_expires_at: at(1_000_028_800),
         absolute_expires_at: at(1_000_086_400),
+        vouched_at: at(1_000_000_000),
+        grant: None,
+        turn: 0,
         raw_id_token: None,
     })
 }
@@ -119,6 +123,8 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
         Fault::UnknownHost,
         Fault::ForeignWebSocket,
         Fault::ManyUpstreams,
+        Fault::RequestBody(BodyError::Broken),
+        Fault::RequestBody(BodyError::Idle),
         Fault::TargetTooLong,
         Fault::HeaderTooLarge(HeadLimit::Block),
         Fault::HeaderTooLarge(HeadLimit::Fields),
@@ -171,7 +177,7 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
 }
 
 /// How many kinds of fault [`kind`] tells apart.
-pub(crate) const KINDS: usize = 37;
+pub(crate) const KINDS: usize = 38;
 
 /// The kind's number. A new kind does not compile until it has one here, and then the test fails
 /// until [`faults`] has a sample of it.
@@ -214,5 +220,6 @@ pub(crate) fn kind(fault: &Fault) -> usize {
         Fault::Overloaded => 34,
         Fault::Internal(_) => 35,
         Fault::IdentityTooLarge { .. } => 36,
+        Fault::RequestBody(_) => 37,
     }
 }

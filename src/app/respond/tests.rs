@@ -285,6 +285,7 @@ fn what_was_not_understood_closes_the_connection() {
         let closes = matches!(
             one,
             Fault::Malformed(_)
+                | Fault::RequestBody(_)
                 | Fault::ManyUpstreams
                 | Fault::TargetTooLong
                 | Fault::HeaderTooLarge(_)
@@ -328,6 +329,8 @@ fn statuses_and_codes_stay_as_they_are() {
         .collect();
     let wanted = "access_denied 403
 ambiguous_target 400
+body_broken 400
+body_timeout 408
 callback_malformed 400
 clock_skew 502
 code_exchange_failed 502

@@ -83,6 +83,7 @@ impl Fault {
                 | Malformed::RepeatedField,
             ) => titles.not_understood,
             Self::Malformed(Malformed::Method) | Self::MethodNotAllowed(_) => titles.not_done_here,
+            Self::RequestBody(_) => titles.body_broken,
             Self::TargetTooLong => titles.address_too_long,
             Self::HeaderTooLarge(_) => titles.head_too_large,
             Self::UnknownProvider => titles.unknown_provider,
@@ -129,6 +130,7 @@ impl Fault {
             )
             | Self::RepeatedParameter => advice.changed_on_the_way,
             Self::Malformed(Malformed::Method) | Self::MethodNotAllowed(_) => advice.not_done_here,
+            Self::RequestBody(_) => advice.body_broken,
             Self::TargetTooLong => advice.address_too_long,
             Self::HeaderTooLarge(_) => advice.head_too_large,
             Self::UnknownProvider => advice.unknown_provider,
@@ -184,6 +186,7 @@ impl Fault {
             | Self::ForeignWebSocket
             | Self::ManyUpstreams
             | Self::Malformed(_)
+            | Self::RequestBody(_)
             | Self::TargetTooLong
             | Self::HeaderTooLarge(_)
             | Self::MethodNotAllowed(_)
@@ -233,6 +236,7 @@ impl Fault {
             | Self::IdentityTooLarge { .. } => FirstStep::SignInAgain,
             Self::NotAdmitted(..) | Self::NotAdmittedHere(..) => FirstStep::SwitchAccount,
             Self::HeaderTooLarge(_)
+            | Self::RequestBody(_)
             | Self::UpstreamConnect(_)
             | Self::UpstreamTimeout(_)
             | Self::UpstreamProtocol(_)

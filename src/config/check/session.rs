@@ -13,6 +13,7 @@ use crate::config::written::ConfigFile;
 use crate::config::written::session::{
     CookieWritten, KeysWritten, SameSiteWritten, SessionWritten, StoreWritten,
 };
+use crate::config::written::values::Span;
 use crate::config::{SessionKeys, SessionSettings};
 use crate::session::names::{CookieNames, CookieNamesError};
 use crate::session::{CookieSettings, SameSite, SessionLimits};
@@ -21,6 +22,10 @@ use crate::session::{CookieSettings, SameSite, SessionLimits};
 const IDLE: Duration = Duration::from_hours(8);
 /// The default of `absolute`.
 const ABSOLUTE: Duration = Duration::from_hours(24);
+/// The default of `recheck`.
+const RECHECK: Duration = Duration::from_mins(15);
+/// The default of `outage_grace`.
+const OUTAGE_GRACE: Duration = Duration::from_hours(1);
 /// The default of `cookie.name`.
 const COOKIE: &str = "sidegate";
 /// The name of the key file in the state directory.
@@ -71,6 +76,8 @@ fn limits(written: &SessionWritten, here: &Path, findings: &mut Findings<'_>) ->
     SessionLimits {
         idle: idle.unwrap_or(IDLE).min(absolute),
         absolute,
+        recheck: positive(written.recheck, &here.key("recheck"), findings).unwrap_or(RECHECK),
+        outage_grace: written.outage_grace.map_or(OUTAGE_GRACE, |Span(span)| span),
     }
 }
 

@@ -138,15 +138,15 @@ pub struct LimitsWritten {
     pub target: Option<Size>,
     /// The largest request head. Default: `64KiB`.
     pub header_block: Option<Size>,
-    /// The most header fields of a request. Default: `128`.
+    /// The most header fields of a request. Default: `100`.
     pub header_fields: Option<u64>,
     /// How long a request head may take to arrive. Default: `10s`.
     pub header_timeout: Option<Span>,
-    /// How long a body or an answer may stand still. Default: `60s`.
+    /// How long a body that is sent to us, or an answer that nobody reads, may stand still. Default: `60s`.
     pub idle_between_bytes: Option<Span>,
     /// How long a connection may wait for its next request. Default: `75s`.
     pub keep_alive_idle: Option<Span>,
-    /// How long a WebSocket may stand still. Default: `1h`.
+    /// How long a WebSocket, or an answer that an app has begun, may stand still: event streams are silent for long. Default: `1h`.
     pub websocket_idle: Option<Span>,
     /// The most connections at a time. Default: `10000`.
     pub connections: Option<u64>,

@@ -19,10 +19,10 @@ pub struct SessionWritten {
     pub idle: Option<Span>,
     /// A session ends after this long in any case. Default: `24h`.
     pub absolute: Option<Span>,
-    /// Not yet: how old the provider's word may get.
-    pub recheck: Option<Later>,
-    /// Not yet: how long past that when the provider does not answer.
-    pub outage_grace: Option<Later>,
+    /// How old the provider's word about a person may get before it is asked again. Default: `15m`.
+    pub recheck: Option<Span>,
+    /// How long past that the old word is good while the provider does not answer. Default: `1h`.
+    pub outage_grace: Option<Span>,
     /// How the cookies look.
     pub cookie: Option<CookieWritten>,
     /// Not yet: the Redis that holds sessions.

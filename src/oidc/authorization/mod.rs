@@ -72,6 +72,8 @@ pub enum Prompt {
     Login,
     /// The choice of an account.
     SelectAccount,
+    /// Nothing is shown: who is not signed in there comes back with an error.
+    None,
 }
 
 /// A hint is too long, or is written with characters that it cannot have.
@@ -121,6 +123,30 @@ pub struct PendingLogin {
     pub(super) attempt: u8,
     #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
     pub(super) max_age: Option<u64>,
+    #[serde(rename = "q", default, skip_serializing_if = "Visibility::is_default")]
+    pub(super) visibility: Visibility,
+}
+
+/// Whether the provider was asked to show nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Visibility {
+    /// It may show what it likes.
+    #[default]
+    #[serde(rename = "s")]
+    Seen,
+    /// `prompt=none`.
+    #[serde(rename = "u")]
+    Unseen,
+}
+
+impl Visibility {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature that serde asks for"
+    )]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 // ------------------------------------------------------------------ AuthorizationRequest
@@ -160,6 +186,10 @@ impl AuthorizationRequest {
             started_at: attempt.started_at,
             attempt: attempt.number,
             max_age,
+            visibility: match attempt.parameters.prompt {
+                Some(Prompt::None) => Visibility::Unseen,
+                Some(Prompt::Login | Prompt::SelectAccount) | None => Visibility::Seen,
+            },
         };
         Ok((Self { url }, pending))
     }
@@ -300,6 +330,10 @@ impl LoginParameters {
             .collect();
         if let Some(prompt) = self.prompt.map(Prompt::as_str) {
             match all.iter_mut().find(|(name, _)| name == "prompt") {
+                // It stands alone or means nothing.
+                Some((_, configured)) if prompt == Prompt::None.as_str() => {
+                    prompt.clone_into(configured);
+                }
                 Some((_, configured)) => {
                     if !configured.split(' ').any(|word| word == prompt) {
                         *configured = format!("{configured} {prompt}");
@@ -330,6 +364,7 @@ impl Prompt {
         match self {
             Self::Login => "login",
             Self::SelectAccount => "select_account",
+            Self::None => "none",
         }
     }
 }
@@ -373,6 +408,12 @@ impl PendingLogin {
     #[must_use]
     pub fn attempt(&self) -> u8 {
         self.attempt
+    }
+
+    /// Whether the provider was asked to show nothing.
+    #[must_use]
+    pub fn visibility(&self) -> Visibility {
+        self.visibility
     }
 }
 

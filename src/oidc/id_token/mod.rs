@@ -27,8 +27,8 @@ pub struct Expectations<'a> {
     pub issuer: &'a str,
     /// The client that it must be meant for.
     pub client_id: &'a str,
-    /// The nonce that was sent.
-    pub nonce: &'a Secret,
+    /// What its nonce must be.
+    pub nonce: Nonce<'a>,
     /// How long ago the person may have proved who they are; asked for in the request.
     pub max_age: Option<Duration>,
     /// Audiences that may be named beside the client.
@@ -39,6 +39,16 @@ pub struct Expectations<'a> {
     pub access_token: Option<&'a Secret>,
     /// How far our clock and the provider's may differ; never more than 60 seconds.
     pub clock_skew: Duration,
+}
+
+/// What an ID token's nonce must be.
+#[derive(Debug, Clone, Copy)]
+pub enum Nonce<'a> {
+    /// The one that was sent at this login.
+    Sent(&'a Secret),
+    /// Whatever it is, and if it is none: the token came by a refresh, from the token endpoint itself,
+    /// where nobody could have put another's in (OpenID Connect Core section 12.2).
+    Refreshed,
 }
 
 /// Why an ID token is refused. What it shows of the token is no secret, and is cut.
@@ -269,8 +279,11 @@ impl Payload<'_> {
     }
 
     fn check_nonce(&self) -> Result<(), IdTokenError> {
+        let Nonce::Sent(sent) = self.expected.nonce else {
+            return Ok(());
+        };
         let nonce = self.required_text("nonce")?;
-        if self.expected.nonce.equals(nonce) {
+        if sent.equals(nonce) {
             Ok(())
         } else {
             Err(IdTokenError::Nonce)
@@ -285,8 +298,8 @@ impl Payload<'_> {
         let Some(access_token) = self.expected.access_token else {
             return Ok(());
         };
-        let expected = algorithm.half_hash(access_token.expose());
-        if same(hash.as_bytes(), expected.as_bytes()) {
+        let mut taken = algorithm.half_hashes(access_token.expose());
+        if taken.any(|expected| same(hash.as_bytes(), expected.as_bytes())) {
             Ok(())
         } else {
             Err(IdTokenError::AccessTokenHash)

@@ -104,6 +104,28 @@ impl IdentityRules {
         self.compose(claims.issuer(), subject, &sources)
     }
 
+    /// The identity of `before` as the `UserInfo` has it now, where a refresh brought no ID token.
+    /// Nothing if the `UserInfo` cannot stand for all that the ID token said: it leaves the groups
+    /// out, or the subject is not the standard one, which alone it vouches for.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; see its variants.
+    pub fn identity_refreshed(
+        &self,
+        before: &Identity,
+        user_info: &UserInfo,
+    ) -> Result<Option<Identity>, IdentityError> {
+        if self.subject.is_some() || user_info.subject() != before.subject {
+            return Ok(None);
+        }
+        let members = user_info.members();
+        if self.groups.find(members).is_none() && before.groups != Groups::default() {
+            return Ok(None);
+        }
+        self.compose(&before.issuer, before.subject.clone(), &[members])
+            .map(Some)
+    }
+
     /// The identity of the person of a plain OAuth 2.0 provider that goes by `issuer`. The subject
     /// may be a whole number, such as GitHub's `id`.
     ///

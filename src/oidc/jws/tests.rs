@@ -331,6 +331,24 @@ fn an_ecdsa_signature_that_nobody_made_is_refused() {
     assert_eq!(fault(&format!("{message}.{other}")), JwsError::Signature);
 }
 
+// C1, C4: the full name of RFC 9864 is the same algorithm; a key may have either, or none.
+#[test]
+fn ed25519_is_read_under_both_of_its_names() {
+    for of_token in ["EdDSA", "Ed25519"] {
+        for of_key in [json!("EdDSA"), json!("Ed25519"), json!(null)] {
+            let head = json!({ "alg": of_token, "kid": "d1" }).to_string();
+            let mut key = HONEST.ed25519_jwk("d1");
+            match &of_key {
+                Value::Null => drop(key.as_object_mut().unwrap().remove("alg")),
+                name => key["alg"] = name.clone(),
+            }
+            let set = Jwks::parse(json!({ "keys": [key] }).to_string().as_bytes()).unwrap();
+            let verdict = check_with(&signed(EdDsa, &head), &set);
+            assert!(verdict.is_ok(), "{of_token} {of_key}: {verdict:?}");
+        }
+    }
+}
+
 // C10: an Ed25519 signature whose S is not reduced is another spelling of the same, and refused.
 #[test]
 fn an_ed25519_signature_that_is_not_reduced_is_refused() {

@@ -55,7 +55,7 @@ pub enum TokenError {
         /// Code and description.
         refusal: Refusal,
     },
-    /// Another status than 200, without an error code.
+    /// A status that says no success, without an error code.
     #[error("the token endpoint answered {0}")]
     Status(u16),
     /// The body is neither JSON nor a form.
@@ -123,14 +123,29 @@ impl fmt::Debug for TokenAnswer<'_> {
 }
 
 impl TokenAnswer<'_> {
-    /// Reads the answer to the redemption of a code at a provider of `kind`.
+    /// Reads the answer to the redemption of a code at a provider of `kind`. Of an OpenID provider it
+    /// must hold an ID token.
     ///
-    /// Accepted beside the letter of the standard: a form instead of JSON (GitHub), `expires_in` as
-    /// a string, scopes separated by commas, and, from a plain OAuth 2.0 provider, no `token_type`.
+    /// Accepted beside the letter of the standard: any status of success, a form instead of JSON
+    /// (GitHub), `expires_in` as a string, scopes separated by commas, and, from a plain OAuth 2.0
+    /// provider, no `token_type`.
     ///
     /// # Errors
     /// [`TokenError`]; an `error` member is a refusal whatever the status (GitHub, Slack).
     pub fn parse(&self, kind: ProviderKind) -> Result<TokenSet, TokenError> {
+        let tokens = self.parse_refreshed(kind)?;
+        match (kind, &tokens.raw_id_token) {
+            (ProviderKind::Oidc, None) => Err(TokenError::IdToken),
+            (ProviderKind::Oidc | ProviderKind::Oauth2, _) => Ok(tokens),
+        }
+    }
+
+    /// Reads the answer to a refresh (RFC 6749 section 6): as [`TokenAnswer::parse`], but it need not
+    /// hold an ID token (OpenID Connect Core section 12.2).
+    ///
+    /// # Errors
+    /// [`TokenError`], as there.
+    pub fn parse_refreshed(&self, kind: ProviderKind) -> Result<TokenSet, TokenError> {
         let good = (200..300).contains(&self.status);
         let mut members = match self.members() {
             Ok(members) => members,
@@ -148,9 +163,12 @@ impl TokenAnswer<'_> {
         }
         check_token_type(&members, kind)?;
         let access_token = token(&mut members, "access_token").ok_or(TokenError::AccessToken)?;
-        let raw_id_token = match (token(&mut members, "id_token"), kind) {
-            (None, ProviderKind::Oidc) => return Err(TokenError::IdToken),
-            (token, ProviderKind::Oidc | ProviderKind::Oauth2) => token,
+        let raw_id_token = match members.get("id_token") {
+            None | Some(Value::Null) => None,
+            Some(_) => match (token(&mut members, "id_token"), kind) {
+                (None, ProviderKind::Oidc) => return Err(TokenError::IdToken),
+                (token, ProviderKind::Oidc | ProviderKind::Oauth2) => token,
+            },
         };
         Ok(TokenSet {
             access_token,

@@ -1,19 +1,29 @@
-//! The token request: what redeems a code.
+//! The token requests: what redeems a code, renews by a refresh token, and revokes one.
 
 use std::fmt;
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Request};
 use oauth2::basic::BasicClient;
 use oauth2::{
-    AuthType, AuthorizationCode, ClientId, ClientSecret, HttpRequest, HttpResponse,
-    PkceCodeVerifier, RedirectUrl, RequestTokenError, SyncHttpClient, TokenUrl,
+    AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet,
+    ErrorResponse, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, SyncHttpClient, TokenUrl,
 };
+use url::form_urlencoded;
+use zeroize::Zeroizing;
 
 use crate::base::secret::Secret;
 use crate::oidc::callback::CodeGrant;
 use crate::oidc::client::{Client, TokenEndpointAuthMethod};
 use crate::oidc::metadata::ProviderMetadata;
+
+/// The client as `oauth2` has it, once its token endpoint is known.
+type Oauth =
+    BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
 /// A request to the token endpoint, ready to be sent once. It is not `Clone`: a code is redeemed
 /// at most once, also when the network fails (security requirement E4).
@@ -61,37 +71,105 @@ impl TokenRequest {
         }
         let redirect_uri =
             RedirectUrl::new(grant.redirect_uri).map_err(|_| RequestError::RedirectUri)?;
-        let mut oauth = BasicClient::new(ClientId::new(client.id().to_owned()))
-            .set_token_uri(TokenUrl::from_url(metadata.token_endpoint().url().clone()))
-            .set_redirect_uri(redirect_uri)
-            .set_auth_type(auth_type(client.auth_method(metadata)));
-        if let Some(secret) = client.secret() {
-            oauth = oauth.set_client_secret(ClientSecret::new(secret.expose().to_owned()));
-        }
+        let oauth = oauth(client, metadata).set_redirect_uri(redirect_uri);
         let unsent = oauth
             .exchange_code(AuthorizationCode::new(grant.code.expose().to_owned()))
             .set_pkce_verifier(PkceCodeVerifier::new(
                 grant.code_verifier.expose().to_owned(),
             ))
             .request(&GivesBack);
+        let request = Self::built(unsent)?;
+        let expectations = LoginExpectations {
+            nonce: grant.nonce,
+            max_age: grant.max_age,
+        };
+        Ok((request, expectations))
+    }
+
+    /// Builds the request that renews by `refresh_token` (RFC 6749 section 6). No scope is named, so
+    /// that the one granted stays.
+    ///
+    /// # Errors
+    /// [`RequestError::Unbuildable`], only if a checked value turns out not to be what was checked.
+    pub fn for_refresh(
+        refresh_token: &Secret,
+        client: &Client,
+        metadata: &ProviderMetadata,
+    ) -> Result<Self, RequestError> {
+        let token = RefreshToken::new(refresh_token.expose().to_owned());
+        Self::built(
+            oauth(client, metadata)
+                .exchange_refresh_token(&token)
+                .request(&GivesBack),
+        )
+    }
+
+    /// Builds the request that revokes `refresh_token`, and with it what it renewed (RFC 7009
+    /// section 2.1); nothing where the provider has no endpoint for that.
+    #[must_use]
+    pub fn for_revocation(
+        refresh_token: &Secret,
+        client: &Client,
+        metadata: &ProviderMetadata,
+    ) -> Option<Self> {
+        let endpoint = metadata.revocation_endpoint()?;
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("token", refresh_token.expose());
+        form.append_pair("token_type_hint", "refresh_token");
+        let mut request = Request::post(endpoint.as_str())
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        match (client.auth_method(metadata), client.secret()) {
+            (TokenEndpointAuthMethod::ClientSecretBasic, Some(secret)) => {
+                request = request.header(AUTHORIZATION, basic(client.id(), secret)?);
+            }
+            (_, secret) => {
+                form.append_pair("client_id", client.id());
+                if let Some(secret) = secret {
+                    form.append_pair("client_secret", secret.expose());
+                }
+            }
+        }
+        let request = request.body(form.finish().into_bytes()).ok()?;
+        Some(Self { request })
+    }
+
+    fn built<T, E: ErrorResponse>(
+        unsent: Result<T, RequestTokenError<Unsent, E>>,
+    ) -> Result<Self, RequestError> {
         let Err(RequestTokenError::Request(Unsent(mut request))) = unsent else {
             return Err(RequestError::Unbuildable);
         };
         if let Some(credentials) = request.headers_mut().get_mut(AUTHORIZATION) {
             credentials.set_sensitive(true);
         }
-        let expectations = LoginExpectations {
-            nonce: grant.nonce,
-            max_age: grant.max_age,
-        };
-        Ok((Self { request }, expectations))
+        Ok(Self { request })
     }
 
     /// The request itself, to be sent.
     #[must_use]
-    pub fn into_http(self) -> http::Request<Vec<u8>> {
+    pub fn into_http(self) -> Request<Vec<u8>> {
         self.request
     }
+}
+
+/// The client with its authentication, at this provider's token endpoint.
+fn oauth(client: &Client, metadata: &ProviderMetadata) -> Oauth {
+    let mut oauth = BasicClient::new(ClientId::new(client.id().to_owned()))
+        .set_token_uri(TokenUrl::from_url(metadata.token_endpoint().url().clone()))
+        .set_auth_type(auth_type(client.auth_method(metadata)));
+    if let Some(secret) = client.secret() {
+        oauth = oauth.set_client_secret(ClientSecret::new(secret.expose().to_owned()));
+    }
+    oauth
+}
+
+/// Credentials as RFC 6749 section 2.3.1 has them: both parts form-encoded first.
+fn basic(id: &str, secret: &Secret) -> Option<HeaderValue> {
+    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = Zeroizing::new(format!("{}:{}", encoded(id), encoded(secret.expose())));
+    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(&*pair))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 fn auth_type(method: TokenEndpointAuthMethod) -> AuthType {

@@ -13,7 +13,7 @@ use super::cookie::{SessionCookie, SetCookie};
 use super::evidence::Evidence;
 use super::lifetime::{Freshness, SignedIn};
 use super::names::CookieNames;
-use super::presented::Presented;
+use super::presented::{Opener, Presented};
 use super::{CookieSettings, SameSite, Session, SessionLimits};
 use crate::base::clock::UnixTime;
 use crate::base::entropy::Entropy;
@@ -26,6 +26,8 @@ pub(super) const START: UnixTime = UnixTime::from_seconds(1_800_000_000);
 pub(super) const LIMITS: SessionLimits = SessionLimits {
     idle: Duration::from_hours(8),
     absolute: Duration::from_hours(24),
+    recheck: Duration::from_mins(15),
+    outage_grace: Duration::from_hours(1),
 };
 
 pub(super) fn alice() -> SignedIn {
@@ -48,6 +50,7 @@ pub(super) fn alice() -> SignedIn {
         provider: "corp".to_owned(),
         provider_sid: None,
         auth_time: None,
+        grant: None,
         raw_id_token: None,
     }
 }
@@ -102,7 +105,7 @@ impl Gate {
 
     pub(super) fn open_at(&self, cookies: &str, now: UnixTime) -> Evidence {
         self.read(cookies)
-            .open(&self.keyring, &self.names, LIMITS, now)
+            .open(&Opener::new(&self.keyring, &self.names), LIMITS, now)
     }
 }
 
@@ -152,7 +155,7 @@ impl Browser {
 pub(super) fn subject(evidence: &Evidence) -> Option<&str> {
     match evidence {
         Evidence::Session(session, _) => Some(&session.identity.subject),
-        Evidence::None | Evidence::Expired(_) | Evidence::Unusable => None,
+        _ => None,
     }
 }
 

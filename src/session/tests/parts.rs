@@ -235,7 +235,7 @@ proptest! {
         let pairs: Vec<&str> = sent.split("; ").collect();
         let shuffled: Vec<&str> = order.iter().filter_map(|&at| pairs.get(at).copied()).collect();
         let fields: Vec<&[u8]> = shuffled.iter().map(|pair| pair.as_bytes()).collect();
-        let evidence = gate.read_fields(&fields).open(&gate.keyring, &gate.names, LIMITS, START);
+        let evidence = gate.read_fields(&fields).open(&Opener::new(&gate.keyring, &gate.names), LIMITS, START);
         let Evidence::Session(session, _) = evidence else {
             return Err(TestCaseError::fail("no session"));
         };

@@ -96,9 +96,9 @@ fn neighbours_do_not_hide_our_cookie() {
     }
     // RFC 9113 section 8.2.3: HTTP/2 may send each pair in a field of its own.
     let fields: [&[u8]; 4] = [b"a=b", b"\xff\xfe=\x80", own.as_bytes(), b"c=d"];
-    let evidence = gate
-        .read_fields(&fields)
-        .open(&gate.keyring, &gate.names, LIMITS, START);
+    let evidence =
+        gate.read_fields(&fields)
+            .open(&Opener::new(&gate.keyring, &gate.names), LIMITS, START);
     assert_eq!(subject(&evidence), Some("alice"));
 }
 
@@ -255,7 +255,7 @@ proptest! {
         let gate = Gate::at(URL);
         let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
         let presented = gate.read_fields(&fields);
-        let evidence = presented.open(&gate.keyring, &gate.names, LIMITS, START);
+        let evidence = presented.open(&Opener::new(&gate.keyring, &gate.names), LIMITS, START);
         prop_assert!(matches!(evidence, Evidence::None | Evidence::Unusable));
         for line in SessionCookie::clear_all(&gate.names, &presented) {
             prop_assert!(gate.names.is_own(line.name()));

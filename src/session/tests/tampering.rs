@@ -22,8 +22,7 @@ fn a_session_cookie_with_any_bit_flipped_is_no_session() {
             let mut headers = HeaderMap::new();
             headers.insert(COOKIE, field);
             let evidence = Presented::read(&headers, &gate.names).open(
-                &gate.keyring,
-                &gate.names,
+                &Opener::new(&gate.keyring, &gate.names),
                 LIMITS,
                 START,
             );

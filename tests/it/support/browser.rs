@@ -35,6 +35,8 @@ pub(crate) struct Browser {
     sites: HashMap<String, SocketAddr>,
     /// Hosts whose cookies are refused.
     refused: Vec<String>,
+    /// Where following ends: before a URL that begins so is opened.
+    ends_before: Option<String>,
     /// Every answer that came, to be searched.
     pub(crate) seen: Vec<Answer>,
 }
@@ -53,6 +55,7 @@ impl Browser {
             cookies: Cookies::Kept,
             sites: HashMap::new(),
             refused: Vec::new(),
+            ends_before: None,
             seen: Vec::new(),
         }
     }
@@ -68,6 +71,12 @@ impl Browser {
     /// From now on this host's cookies are refused.
     pub(crate) fn refuse_from(&mut self, host: &str) {
         self.refused.push(host.to_owned());
+    }
+
+    /// From now on following ends before a URL that begins with `start`: the page has that URL and
+    /// the redirect that leads to it.
+    pub(crate) fn end_before(&mut self, start: &str) {
+        self.ends_before = Some(start.to_owned());
     }
 
     fn address(&self, url: &Url) -> SocketAddr {
@@ -152,6 +161,10 @@ impl Browser {
                 return Page { url, answer };
             }
             url = url.join(answer.location()).expect("Location");
+            let ends = |start: &String| url.as_str().starts_with(start);
+            if self.ends_before.as_ref().is_some_and(ends) {
+                return Page { url, answer };
+            }
             answer = self.open(url.as_str());
         }
         panic!("more than twelve redirects, now at {url}");
@@ -168,6 +181,27 @@ impl Browser {
         let url = page.url.as_str();
         let answer = self.submit_form(page, &[("username", username), ("password", "sidegate")]);
         self.follow(url, answer)
+    }
+
+    /// Opens `url`, signs in where somebody asks, and stops before the callback, which is given.
+    pub(crate) fn reach_callback(&mut self, url: &str, username: &str) -> Url {
+        let mut url = Url::parse(url).expect("url");
+        for _ in 0..6 {
+            let mut answer = self.open(url.as_str());
+            if answer.status == 200 {
+                let form = Page {
+                    url: url.clone(),
+                    answer,
+                };
+                let fields = [("username", username), ("password", "sidegate")];
+                answer = self.submit_form(&form, &fields);
+            }
+            url = url.join(answer.location()).expect("Location");
+            if url.path().starts_with("/oauth2/callback") {
+                return url;
+            }
+        }
+        panic!("never came to a callback, now at {url}");
     }
 
     /// Submits the first form of `page`, its own hidden fields included, with `values` filled in.

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use sidegate::app::log_line::{Level, Style};
 use sidegate::app::log_names::UserLogging;
@@ -15,6 +16,7 @@ use sidegate::base::secret::Secret;
 use sidegate::config::Verdict;
 use sidegate::config::environment::Environment;
 use sidegate::demo::provider::ClientRegistration;
+use sidegate::provider::Standing;
 use tokio::sync::oneshot;
 
 use super::browser::Browser;
@@ -114,6 +116,38 @@ impl Instance {
             "`{word}` was never logged: {}",
             String::from_utf8_lossy(&self.log.0.lock().unwrap())
         );
+    }
+
+    /// Until the gate knows its providers: they are asked in the background.
+    pub(crate) fn await_providers(&self) {
+        self.await_standing(|standings| {
+            let up = |one: &Standing| matches!(one, Standing::Up { .. });
+            standings.iter().all(up).then_some(())
+        });
+    }
+
+    /// What is wrong with the first provider that has something wrong with it.
+    pub(crate) fn await_fault(&self) -> String {
+        self.await_standing(|standings| {
+            standings.iter().find_map(|one| match one {
+                Standing::Down { cause, .. } => Some(cause.clone()),
+                Standing::Unasked | Standing::Up { .. } => None,
+            })
+        })
+    }
+
+    fn await_standing<T>(&self, seen: impl Fn(&[Standing]) -> Option<T>) -> T {
+        let limit = Instant::now() + Duration::from_secs(60);
+        let generation = self.shared.current.load();
+        loop {
+            let all = generation.providers.iter();
+            let standings: Vec<_> = all.map(|provider| provider.health().standing()).collect();
+            if let Some(found) = seen(&standings) {
+                return found;
+            }
+            assert!(Instant::now() < limit, "{standings:?}: {}", self.log());
+            std::thread::yield_now();
+        }
     }
 
     /// Everything that was logged so far.
@@ -231,22 +265,24 @@ impl World {
         world
     }
 
+    /// With these further settings of `session`.
+    pub(crate) fn with_session(settings: &str, more: &str) -> Self {
+        let (provider, app) = (TestProvider::start(), Upstream::start());
+        register(&provider, "dashboards", "/oauth2/callback");
+        let text = yaml(provider.issuer(), &app.url(), more);
+        let text = text.replace("session: { ", &format!("session: {{ {settings}, "));
+        let world = Self {
+            gate: Instance::start(&text, provider.clock()),
+            provider,
+            app,
+        };
+        world.await_provider();
+        world
+    }
+
     /// Until the gate knows its providers: they are asked in the background.
     pub(crate) fn await_provider(&self) {
-        for _ in 0..2_000_000 {
-            let generation = self.gate.shared.current.load();
-            let up = |provider: &Arc<sidegate::provider::Provider>| {
-                matches!(
-                    provider.health().standing(),
-                    sidegate::provider::Standing::Up { .. }
-                )
-            };
-            if generation.providers.iter().all(up) {
-                return;
-            }
-            std::thread::yield_now();
-        }
-        panic!("the gate never learned about its provider");
+        self.gate.await_providers();
     }
 
     /// A browser that reaches the gate under its public name.

@@ -1,6 +1,7 @@
 //! The rig: a provider, an app, a browser, a raw socket, and the gate between them.
 
 pub(crate) mod browser;
+pub(crate) mod foreign;
 pub(crate) mod instance;
 pub(crate) mod provider;
 pub(crate) mod raw;

@@ -1,11 +1,11 @@
 //! A blocking HTTP/1.1 client that sends exactly the bytes it is told and reads one answer.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How long a test waits for bytes before it fails: a bound, not a pause.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One answer.
 #[derive(Debug, Clone)]
@@ -45,6 +45,14 @@ impl Answer {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// Whether it gives the browser a session: a cookie that is not a login's and not taken away.
+    pub(crate) fn sets_session(&self) -> bool {
+        self.all("set-cookie").any(|line| {
+            let name = line.split('=').next().unwrap_or_default();
+            !name.contains("-l-") && !line.contains("Max-Age=0")
+        })
     }
 
     /// Status, fields and body as they could be seen on the wire, to be searched.
@@ -95,7 +103,13 @@ impl Wire {
             return std::mem::take(&mut self.unread);
         }
         let mut buffer = vec![0; 64 * 1024];
-        let read = self.stream.read(&mut buffer).unwrap_or(0);
+        let read = match self.stream.read(&mut buffer) {
+            Ok(read) => read,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                panic!("neither bytes nor an end within {PATIENCE:?}")
+            }
+            Err(_) => 0, // reset: an end, too
+        };
         buffer.truncate(read);
         buffer
     }

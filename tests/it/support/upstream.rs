@@ -110,28 +110,51 @@ fn serve(mut stream: TcpStream, record: &Mutex<Vec<Arrived>>, answer: &Answering
 }
 
 fn one_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Vec<u8>> {
-    let mut chunk = [0; 16 * 1024];
-    loop {
-        if let Some(at) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&buffer[..at]).to_lowercase();
-            let length: Option<usize> = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length:"))
-                .and_then(|value| value.trim().parse().ok());
-            let end = match length {
-                Some(length) => Some(at + 4 + length),
-                None if head.contains("transfer-encoding:") => buffer[at + 4..]
-                    .windows(5)
-                    .position(|window| window == b"0\r\n\r\n")
-                    .map(|end| at + 4 + end + 5),
-                None => Some(at + 4),
-            };
-            if let Some(end) = end.filter(|end| buffer.len() >= *end) {
-                let rest = buffer.split_off(end);
-                return Some(std::mem::replace(buffer, rest));
+    let head_end = read_until(stream, buffer, 0, b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&buffer[..head_end]).to_lowercase();
+    let length: Option<usize> = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"))
+        .and_then(|value| value.trim().parse().ok());
+    let end = match length {
+        Some(length) => {
+            while buffer.len() < head_end + length {
+                read_more(stream, buffer)?;
             }
+            head_end + length
         }
-        let read = stream.read(&mut chunk).ok().filter(|read| *read > 0)?;
-        buffer.extend_from_slice(&chunk[..read]);
+        None if head.contains("transfer-encoding:") => {
+            read_until(stream, buffer, head_end, b"0\r\n\r\n")?
+        }
+        None => head_end,
+    };
+    let rest = buffer.split_off(end);
+    Some(std::mem::replace(buffer, rest))
+}
+
+/// Reads until `mark` has come after `start`; gives where it ends. No byte is looked at twice.
+fn read_until(
+    stream: &mut TcpStream,
+    buffer: &mut Vec<u8>,
+    start: usize,
+    mark: &[u8],
+) -> Option<usize> {
+    let mut looked = start;
+    loop {
+        let found = buffer[looked..]
+            .windows(mark.len())
+            .position(|window| window == mark);
+        if let Some(at) = found {
+            return Some(looked + at + mark.len());
+        }
+        looked = buffer.len().saturating_sub(mark.len() - 1).max(start);
+        read_more(stream, buffer)?;
     }
+}
+
+fn read_more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {
+    let mut chunk = [0; 16 * 1024];
+    let read = stream.read(&mut chunk).ok().filter(|read| *read > 0)?;
+    buffer.extend_from_slice(&chunk[..read]);
+    Some(())
 }

@@ -15,7 +15,7 @@ fn expectations() -> Expectations<'static> {
     Expectations {
         issuer: ISSUER,
         client_id: CLIENT_ID,
-        nonce: &OUR_NONCE,
+        nonce: Nonce::Sent(&OUR_NONCE),
         max_age: None,
         trusted_audiences: &[],
         algorithms: &Algorithm::ALL,
@@ -78,9 +78,8 @@ fn every_claim_of_an_id_token_is_held_to_its_rule() {
             ..expectations()
         };
         for algorithm in [Rs256, Es256, EdDsa] {
-            let hashed = row["id"] == "C22";
-            if hashed && algorithm == EdDsa {
-                continue; // the table's hashes are SHA-256
+            if row["case"] == "of another hash" && algorithm == EdDsa {
+                continue; // it is of SHA-512, and right there
             }
             let token = token(algorithm, &claims);
             let verdict = verify(&token, &HONEST.published(), &expectations, NOW);
@@ -125,7 +124,7 @@ fn at_hash_is_made_with_the_hash_of_the_algorithm() {
     for algorithm in Algorithm::ALL {
         for hashed_as in Algorithm::ALL {
             let mut signed = claims();
-            signed["at_hash"] = json!(hashed_as.half_hash("at"));
+            signed["at_hash"] = json!(hashed_as.half_hashes("at").next());
             let expectations = Expectations {
                 access_token: Some(&access_token),
                 ..expectations()
@@ -136,8 +135,9 @@ fn at_hash_is_made_with_the_hash_of_the_algorithm() {
                 &expectations,
                 NOW,
             );
-            let same_hash = algorithm.half_hash("") == hashed_as.half_hash("");
-            assert_eq!(verdict.is_ok(), same_hash, "{algorithm:?} {hashed_as:?}");
+            let hash = hashed_as.half_hashes("").next();
+            let taken = algorithm.half_hashes("").any(|own| Some(own) == hash);
+            assert_eq!(verdict.is_ok(), taken, "{algorithm:?} {hashed_as:?}");
         }
     }
 }

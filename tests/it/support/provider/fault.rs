@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     Status(Endpoint, StatusCode),
     /// Does so once, and is fine then.
     StatusOnce(Endpoint, StatusCode),
+    /// Answers as ever, with this status over it.
+    StatusOver(Endpoint, StatusCode),
     /// Does not look at the request until the gate opens.
     Held(Endpoint, Gate),
     /// Does what is asked, and keeps the answer until the gate opens.
@@ -136,6 +138,7 @@ impl Fault {
         match self {
             Self::Status(endpoint, _)
             | Self::StatusOnce(endpoint, _)
+            | Self::StatusOver(endpoint, _)
             | Self::Held(endpoint, _)
             | Self::AnswerHeld(endpoint, _)
             | Self::HungUp(endpoint)
@@ -206,6 +209,7 @@ impl Fault {
             return response;
         };
         match self {
+            Self::StatusOver(_, status) => *response.status_mut() = *status,
             Self::Member(_, name, value) | Self::RenewalMember(name, value) => {
                 put(members, name, value.clone());
             }

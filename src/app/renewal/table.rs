@@ -1,0 +1,178 @@
+//! What is remembered of renewals, within a bound of bytes.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::Outcome;
+use crate::oidc::claims::Groups;
+use crate::session::{Session, SessionId};
+
+/// The most that is remembered, in bytes, roughly counted: some ten thousand successors.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
+/// What an entry takes beside the session in it.
+const OVERHEAD: usize = 256;
+
+/// The entries, each for one session.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    entries: HashMap<SessionId, (Entry, usize, u64)>,
+    /// The order in which they came, with the number of each; what was replaced since is skipped.
+    order: VecDeque<(SessionId, u64)>,
+    bytes: usize,
+    counter: u64,
+}
+
+/// What is known of one session's renewal.
+#[derive(Debug)]
+pub(super) enum Entry {
+    /// It is under way; here it will be told. Beside it the session that is being renewed, if the
+    /// browser may not know it yet.
+    UnderWay(watch::Receiver<Option<Outcome>>, Option<Arc<Session>>),
+    /// It went well, and the browser may not know yet: the old cookie's token is spent.
+    Successor(Arc<Session>),
+    /// The session is over, whatever a cookie says.
+    Over,
+}
+
+impl Entry {
+    /// The session that succeeds `session`, if there is one.
+    pub(super) fn successor_of(&self, session: &Session) -> Option<&Arc<Session>> {
+        match self {
+            Self::Successor(one) | Self::UnderWay(_, Some(one)) if one.turn > session.turn => {
+                Some(one)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Table {
+    pub(super) fn get(&self, id: &SessionId) -> Option<&Entry> {
+        self.entries.get(id).map(|(entry, ..)| entry)
+    }
+
+    pub(super) fn put(&mut self, id: &SessionId, entry: Entry) {
+        self.remove(id);
+        let bytes = size_of(&entry);
+        self.counter += 1;
+        self.order.push_back((id.clone(), self.counter));
+        self.entries
+            .insert(id.clone(), (entry, bytes, self.counter));
+        self.bytes += bytes;
+        self.forget_the_oldest();
+    }
+
+    pub(super) fn remove(&mut self, id: &SessionId) {
+        if let Some((_, bytes, _)) = self.entries.remove(id) {
+            self.bytes = self.bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// Forgets the successor of a session whose cookie tells as much.
+    pub(super) fn drop_seen(&mut self, session: &Session) {
+        let known = match self.get(&session.id) {
+            Some(Entry::Successor(successor)) => successor.turn <= session.turn,
+            _ => false,
+        };
+        if known {
+            self.remove(&session.id);
+        }
+    }
+
+    fn forget_the_oldest(&mut self) {
+        if self.order.len() > 2 * self.entries.len() + 16 {
+            let entries = &self.entries;
+            let is_current = |(id, number): &(SessionId, u64)| {
+                entries.get(id).is_some_and(|(_, _, own)| own == number)
+            };
+            self.order.retain(is_current);
+        }
+        while self.bytes > MOST_BYTES {
+            let Some((id, number)) = self.order.pop_front() else {
+                return;
+            };
+            match self.entries.get(&id) {
+                // Its token is being spent: to forget it would spend it twice.
+                Some((Entry::UnderWay(..), ..)) => self.order.push_back((id, number)),
+                Some((_, _, own)) if *own == number => self.remove(&id),
+                Some(_) | None => {}
+            }
+        }
+    }
+}
+
+fn size_of(entry: &Entry) -> usize {
+    let (Entry::Successor(session) | Entry::UnderWay(_, Some(session))) = entry else {
+        return OVERHEAD;
+    };
+    let identity = &session.identity;
+    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let secret =
+        |token: Option<&crate::base::secret::Secret>| token.map_or(0, |token| token.expose().len());
+    let groups = match &identity.groups {
+        Groups::Complete(groups) => groups.iter().map(|group| group.len() + 24).sum(),
+        Groups::Overage => 0,
+    };
+    2 * OVERHEAD
+        + identity.issuer.len()
+        + identity.subject.len()
+        + text(&identity.name)
+        + text(&identity.preferred_username)
+        + groups
+        + secret(session.raw_id_token.as_ref())
+        + secret(session.grant.as_ref().map(|grant| &grant.refresh_token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::respond::samples;
+
+    fn session(number: u8, token_bytes: usize) -> Session {
+        let mut session = Session::clone(&samples::session("x"));
+        session.id = SessionId::from_bytes([number; 16]);
+        session.grant = Some(crate::session::Grant {
+            refresh_token: crate::base::secret::Secret::new("t".repeat(token_bytes)),
+            access_expires_at: session.started_at,
+        });
+        session
+    }
+
+    fn later(session: &Session) -> Session {
+        session.regranted(session.grant.clone())
+    }
+
+    #[test]
+    fn a_successor_is_remembered_until_its_own_cookie_is_seen() {
+        let (old, mut table) = (session(1, 10), Table::default());
+        let new = later(&old);
+        table.put(&old.id, Entry::Successor(Arc::new(new.clone())));
+        table.drop_seen(&old);
+        assert!(table.get(&old.id).is_some());
+        table.drop_seen(&new);
+        assert!(table.get(&old.id).is_none());
+        assert_eq!(table.bytes, 0);
+    }
+
+    // M: what others cause to be remembered is bounded.
+    #[test]
+    fn the_oldest_successors_are_forgotten_beyond_the_bound_but_none_under_way() {
+        let mut table = Table::default();
+        let flying = session(255, 10);
+        table.put(&flying.id, Entry::UnderWay(watch::channel(None).1, None));
+        for number in 0..100 {
+            let one = session(number, 1024 * 1024);
+            table.put(&one.id, Entry::Successor(Arc::new(one.clone())));
+            assert!(table.bytes <= MOST_BYTES);
+        }
+        assert!(table.get(&session(0, 0).id).is_none());
+        assert!(table.get(&session(99, 0).id).is_some());
+        assert!(table.get(&flying.id).is_some());
+        for _ in 0..1000 {
+            table.put(&flying.id, Entry::Over);
+        }
+        assert!(table.order.len() <= 2 * table.entries.len() + 16);
+    }
+}
