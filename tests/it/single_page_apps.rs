@@ -23,6 +23,8 @@ fn looking_again_and_again_tells_the_time_left_and_keeps_no_session_alive() {
     let first = alice.fetch("GET", &passive(), "");
     assert_eq!(first.status, 200);
     let (idle, absolute) = left(&first);
+    let token = first.json()["token_expires_in"].as_u64();
+    assert!(token.is_some_and(|token| token > 0), "{}", first.text());
     assert!(idle > 0 && absolute >= idle, "{idle} {absolute}");
     let step = Duration::from_mins(10);
     let mut looked = 0_u64;

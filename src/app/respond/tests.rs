@@ -377,6 +377,28 @@ upstream_timeout 504";
     assert_eq!(rows.join("\n"), wanted);
 }
 
+#[test]
+fn the_documentation_has_every_code_with_its_statuses_and_no_other() {
+    let mut documented: BTreeMap<&str, BTreeSet<u16>> = BTreeMap::new();
+    for line in include_str!("../../../docs/ERRORS.md").lines() {
+        let mut cells = line.split(" | ");
+        let code = cells.next().and_then(|cell| cell.strip_prefix("| `"));
+        let Some(code) = code.and_then(|cell| cell.strip_suffix('`')) else {
+            continue;
+        };
+        let statuses = cells.next().unwrap().split(", ");
+        documented.insert(code, statuses.map(|one| one.parse().unwrap()).collect());
+    }
+    let mut known: BTreeMap<&str, BTreeSet<u16>> = BTreeMap::new();
+    for one in faults("x") {
+        known
+            .entry(one.code())
+            .or_default()
+            .insert(one.status().as_u16());
+    }
+    assert_eq!(documented, known);
+}
+
 // A9: nothing of a provider, a token or the configuration is on a page, but its sanitised refusal.
 #[test]
 fn a_body_tells_nothing_of_what_the_log_tells() {

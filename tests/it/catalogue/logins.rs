@@ -24,6 +24,41 @@ pub(super) fn of_logins() -> Vec<Row> {
             let answer = browser.open(&callback(&[("error", "access_denied"), ("state", &state)]));
             (world, answer)
         }),
+        row("state_mismatch", 400, &["not that of this login"], || {
+            // Begun at one provider, answered at the callback of another.
+            let (corp, guests) = (TestProvider::start(), TestProvider::start());
+            let app = Upstream::start();
+            let one = |id: &str, issuer: &str| {
+                let secret = secret_file();
+                format!(
+                    "  - id: {id}\n    issuer: {issuer}\n    client_id: gate\n    client_secret: {{ file: {secret} }}\n"
+                )
+            };
+            let text = yaml("ISSUER", &app.url(), "");
+            let (before, rest) = text.split_once("providers:\n").unwrap();
+            let (_, after) = rest.split_once("session:").unwrap();
+            let both = one("corp", corp.issuer()) + &one("guests", guests.issuer());
+            let text = format!("{before}providers:\n{both}session:{after}");
+            let gate = Instance::start(&text, corp.clock());
+            let world = World {
+                provider: corp,
+                app,
+                gate,
+            };
+            world.await_provider();
+            let mut browser = world.browser();
+            let begun = browser.open(&format!("{PUBLIC}/oauth2/start?provider=corp"));
+            let url = url::Url::parse(begun.location()).unwrap();
+            let state = url
+                .query_pairs()
+                .find(|(name, _)| name == "state")
+                .unwrap()
+                .1;
+            let answer = browser.open(&format!(
+                "{PUBLIC}/oauth2/callback/guests?code=c&state={state}"
+            ));
+            (world, answer)
+        }),
         row(
             "callback_malformed",
             400,

@@ -154,6 +154,13 @@ pub(super) fn of_requests() -> Vec<Row> {
         row("repeated_parameter", 400, &["repeated"], || {
             open(World::start(), "/oauth2/start?return_to=/a&rd=/b")
         }),
+        row("body_broken", 400, &["the body broke off"], || {
+            let world = World::with("routes: [{ access: public }]");
+            bytes(
+                world,
+                "POST /x HTTP/1.1\r\nHost: gate.test\r\nTransfer-Encoding: chunked\r\n\r\nzz",
+            )
+        }),
         row("unknown_provider", 404, &["no provider"], || {
             open(World::start(), "/oauth2/start?provider=nobody")
         }),
