@@ -5,6 +5,7 @@ pub mod access_log;
 pub mod audit;
 pub mod claim_once;
 pub mod endpoint;
+pub mod exposure;
 pub mod generation;
 pub mod iso_time;
 pub mod journey;
@@ -34,6 +35,7 @@ use tokio::sync::watch;
 
 use self::access_log::AccessLog;
 use self::audit::AuditLog;
+use self::exposure::{Exposures, Telling};
 use self::generation::{Generation, Live};
 use self::journey::Worker;
 use self::log_line::Level;
@@ -45,6 +47,7 @@ use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::server::drain::{Drain, Stage};
 use crate::server::listener::Listener;
+use crate::server::passed::Passed;
 use crate::server::worker::Workers;
 use crate::server::{ListenAddress, probes};
 
@@ -59,6 +62,8 @@ pub struct Shared {
     pub audit: AuditLog,
     /// Where access lines go; each worker has a writer of its own.
     pub access: AccessLog,
+    /// Whether the apps can be reached around the gate.
+    pub exposures: Exposures,
     /// Whether tunnels must end.
     pub ended: watch::Receiver<bool>,
 }
@@ -100,9 +105,23 @@ impl App {
         workers: usize,
         logs: Logs,
     ) -> Result<Self, StartError> {
+        Self::start_on(config, clock, workers, logs, Passed::default()).await
+    }
+
+    /// The same, with sockets that the service manager `passed`.
+    ///
+    /// # Errors
+    /// [`StartError`]; then nothing runs.
+    pub async fn start_on(
+        config: Config,
+        clock: Clock,
+        workers: usize,
+        logs: Logs,
+        passed: Passed,
+    ) -> Result<Self, StartError> {
         let control = Handle::current();
         let live = Live::new(clock, control);
-        let listeners = bind(&config.listen)?;
+        let listeners = bind(&config.listen, passed)?;
         let probes_listener = TcpListener::bind(config.probes).await;
         let named = |cause| StartError::Listen {
             address: config.probes.to_string(),
@@ -110,15 +129,21 @@ impl App {
         };
         let probes_listener = probes_listener.map_err(named)?;
         let probes_address = probes_listener.local_addr().map_err(named)?;
+        let addresses: Vec<SocketAddr> = listeners.iter().filter_map(Listener::address).collect();
+        let own = addresses.iter().copied().chain([probes_address]);
+        let exposures = Exposures::new(own.collect());
+        let seen = exposures.judge(&config.upstreams)?;
         let keys = session_keys(&config.session.keys, &live)?;
         let limits = config.limits.clone();
         let generation = Generation::build(config, &keys, &live)?;
+        exposures.remember(seen, Telling::All);
         let (end, ended) = watch::channel(false);
         let shared = Arc::new(Shared {
             live,
             current: ArcSwap::from_pointee(generation),
             audit: AuditLog::new(logs.sink.clone(), logs.users),
             access: AccessLog::new(logs.sink, logs.least),
+            exposures,
             ended,
         });
         let (drain, drained) = Drain::pair();
@@ -128,7 +153,6 @@ impl App {
         };
         let workers =
             Arc::new(Workers::start(workers, &limits, &drained, make).map_err(StartError::Thread)?);
-        let addresses = listeners.iter().filter_map(Listener::address).collect();
         for listener in listeners {
             let (workers, drained) = (Arc::clone(&workers), drained.clone());
             tokio::spawn(async move { workers.accept(listener, drained).await });
@@ -178,17 +202,20 @@ impl App {
     }
 }
 
-fn bind(addresses: &[ListenAddress]) -> Result<Vec<Listener>, StartError> {
-    addresses
-        .iter()
-        .map(|address| {
-            Listener::bind(address).map_err(|cause| StartError::Listen {
-                address: match address {
-                    ListenAddress::Tcp(address) => address.to_string(),
-                    ListenAddress::Unix(path) => path.display().to_string(),
-                },
-                cause,
-            })
-        })
-        .collect()
+fn bind(addresses: &[ListenAddress], mut passed: Passed) -> Result<Vec<Listener>, StartError> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let bound = Listener::bind(address, &mut passed).map_err(|cause| StartError::Listen {
+            address: address.to_string(),
+            cause,
+        })?;
+        listeners.extend(bound);
+    }
+    for name in passed.left() {
+        tracing::warn!(
+            socket = name,
+            "the service manager passed a socket that `listen` does not name: it is closed"
+        );
+    }
+    Ok(listeners)
 }

@@ -10,6 +10,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::Shared;
 use super::audit::{AuditEvent, Reload};
+use super::exposure::Telling;
 use super::generation::Generation;
 use super::iso_time::Timestamp;
 use super::start::{StartError, session_keys};
@@ -37,9 +38,11 @@ pub fn apply(config: Config, shared: &Shared) -> Result<(), StartError> {
             "listen, probes and limits take effect at the next start"
         );
     }
+    let seen = shared.exposures.judge(&config.upstreams)?;
     let keys = session_keys(&config.session.keys, &shared.live)?;
     let generation = Generation::build(config, &keys, &shared.live)?;
     shared.current.store(Arc::new(generation));
+    shared.exposures.remember(seen, Telling::All);
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::app::exposure::NotPrivate;
 use crate::app::generation::Live;
 use crate::app::pages::PagesError;
 use crate::base::entropy::NoEntropy;
@@ -9,6 +10,7 @@ use crate::base::keyring::{SealError, SessionKey};
 use crate::config::SessionKeys;
 use crate::config::state_key::{self, StateKeyError};
 use crate::provider::ProviderFault;
+use crate::server::passed::PassedError;
 use crate::session::names::CookieNamesError;
 use crate::transport::tls::TlsError;
 
@@ -33,6 +35,12 @@ pub enum StartError {
         /// The system's answer.
         cause: std::io::Error,
     },
+    /// An app that must be private.
+    #[error(transparent)]
+    NotPrivate(#[from] NotPrivate),
+    /// What the service manager passed.
+    #[error(transparent)]
+    Passed(#[from] PassedError),
     /// A thread or runtime.
     #[error("the system gave no thread: {0}")]
     Thread(std::io::Error),

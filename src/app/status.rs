@@ -58,6 +58,13 @@ impl Probed for Status {
             .iter()
             .map(|one| &one.path)
             .collect();
+        let seen = self.shared.exposures.seen();
+        let upstreams: Vec<_> = seen
+            .iter()
+            .map(|(name, exposure)| {
+                json!({ "name": name, "exposure": exposure.as_str(), "reachable_at": exposure.addresses() })
+            })
+            .collect();
         let degraded = providers.iter().any(|provider| provider["state"] != "up");
         let status = match (self.drained.stage(), degraded) {
             (Stage::Open, false) => "ok",
@@ -69,6 +76,7 @@ impl Probed for Status {
             "version": env!("CARGO_PKG_VERSION"),
             "connections": self.workers.connections(),
             "providers": providers,
+            "upstreams": upstreams,
             "insecure": insecure,
         })
         .to_string()

@@ -14,7 +14,7 @@ use crate::provider::{
     Admit, AuthMethod, ClaimPaths, EmailTrust, IdTokenHint, ProviderKind, ProviderSettings,
     UserInfoUse,
 };
-use crate::proxy::{HostPolicy, IdentityField, UpstreamAddress, UpstreamSettings};
+use crate::proxy::{HostPolicy, IdentityField, Privacy, UpstreamAddress, UpstreamSettings};
 use crate::server::ListenAddress;
 use crate::session::SameSite;
 
@@ -91,11 +91,7 @@ fn show(config: &Config) -> Shown {
 }
 
 fn listen(address: &ListenAddress) -> Shown {
-    let text = match address {
-        ListenAddress::Tcp(address) => address.to_string(),
-        ListenAddress::Unix(path) => format!("unix:{}", path.display()),
-    };
-    Shown::map([("address", Shown::text(text))])
+    Shown::map([("address", Shown::text(address.to_string()))])
 }
 
 fn trusted_proxies(config: &Config) -> Shown {
@@ -264,6 +260,13 @@ fn upstream(upstream: &UpstreamSettings) -> (String, Shown) {
         ("url", Shown::text(url)),
         ("host", host),
         ("headers", Shown::Map(headers.collect())),
+        (
+            "require_private",
+            Shown::word(match upstream.privacy {
+                Privacy::Wanted => "false",
+                Privacy::Required => "true",
+            }),
+        ),
     ]);
     (upstream.name.clone(), shown)
 }
@@ -410,12 +413,12 @@ mod tests {
     const EXAMPLE: &str = include_str!("../../config.example.yaml");
     const SEVERAL: &str = "public_url: https://dash.test/tools\n\
         trusted_proxies: [10.0.0.0/8, unix]\n\
-        listen: [\"unix:/run/x.sock\", \"[::1]:1\"]\n\
+        listen: [\"unix:/run/x.sock\", \"systemd:http\", \"[::1]:1\"]\n\
         providers:\n\
         \x20 - { id: corp, issuer: \"https://id.test\", client_id: a, client_secret: { env: OIDC_CLIENT_SECRET }, admit: { emails: [\"@ok.test\"], any: [{ groups: [\"a, b\"] }] } }\n\
         \x20 - { id: old, kind: oauth2, authorization_endpoint: \"https://o.test/a\", token_endpoint: \"https://o.test/t\", userinfo_endpoint: \"https://o.test/u\", client_id: \"1\", insecure_trust_email: true, claims: { subject: id } }\n\
         session: { keys: ephemeral, idle: 90m, absolute: 36h 30m }\n\
-        upstreams: { a: \"unix:/run/a.sock\", b: { url: \"http://[::1]:3000\", host: b.test, headers: { X-Who: \"{name}\" } } }\n\
+        upstreams: { a: \"unix:/run/a.sock\", b: { url: \"http://[::1]:3000\", host: b.test, headers: { X-Who: \"{name}\" }, require_private: true } }\n\
         routes:\n\
         \x20 - { match: { host: \"*\", methods: [GET] }, access: public, upstream: a }\n\
         \x20 - { access: { groups: [\"corp:x: y\"], subjects: [\"old:1\"] }, upstream: b }\n\

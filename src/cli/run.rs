@@ -1,6 +1,7 @@
 //! `run`: guard the app until told to stop.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +13,13 @@ use crate::app::log_line::Level;
 use crate::app::log_names::UserLogging;
 use crate::app::start::StartError;
 use crate::app::telemetry::{ColourWish, Format, Telemetry};
-use crate::app::{App, Logs, reload};
+use crate::app::{App, Logs, exposure, reload};
 use crate::base::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::log::{LogFormat, LogLevel, LogSettings};
 use crate::config::{Config, SessionKeys};
+use crate::server::passed::{Passed, PassedVariables};
+use crate::server::service_manager::{self, Notice, ServiceManager};
 
 /// How long the last log lines may take to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
@@ -25,6 +28,12 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 #[must_use]
 pub fn run(start: &Start) -> Exit {
     let environment = Environment::of_process();
+    // Before the first thread of our own, which those of the log are.
+    let passed = Passed::receive(PassedVariables {
+        pid: environment.value("LISTEN_PID"),
+        count: environment.value("LISTEN_FDS"),
+        names: environment.value("LISTEN_FDNAMES"),
+    });
     let config = match with_streams(|streams| check::load(start, &environment, streams)) {
         Ok(config) => config,
         Err(exit) => return exit,
@@ -38,9 +47,44 @@ pub fn run(start: &Start) -> Exit {
         Start::File(path) => Some(path.clone()),
         Start::Flags(_) => None,
     };
-    let exit = on_runtime(serve(config, file, logs));
+    let manager = service_manager(&environment);
+    let exit = on_runtime(async {
+        let passed = passed?;
+        if let Some(interval) = watchdog(&environment) {
+            tokio::spawn(feed(Arc::clone(&manager), interval));
+        }
+        serve(config, file, logs, passed, &manager).await
+    });
     telemetry.finish(LAST_LINES);
     exit
+}
+
+/// The service manager that `environment` names, or nobody.
+fn service_manager(environment: &Environment) -> Arc<ServiceManager> {
+    let address = environment.value("NOTIFY_SOCKET");
+    let manager = ServiceManager::at(address).unwrap_or_else(|error| {
+        tracing::warn!(reason = %error, "the service manager cannot be told how it goes");
+        ServiceManager::default()
+    });
+    Arc::new(manager)
+}
+
+/// How often the service manager wants to hear from us, if it does.
+fn watchdog(environment: &Environment) -> Option<Duration> {
+    service_manager::watchdog(
+        environment.value("WATCHDOG_USEC"),
+        environment.value("WATCHDOG_PID"),
+        std::process::id(),
+    )
+}
+
+/// Feeds the service manager's watchdog for as long as the control runtime turns, the drain included.
+async fn feed(manager: Arc<ServiceManager>, interval: Duration) {
+    let mut interval = tokio::time::interval(interval);
+    loop {
+        interval.tick().await;
+        manager.tell(Notice::Alive);
+    }
 }
 
 /// Runs `serving` on this thread: the control runtime.
@@ -55,7 +99,7 @@ pub(super) fn on_runtime(serving: impl Future<Output = Result<(), StartError>>) 
     match runtime.block_on(serving) {
         Ok(()) => Exit::Done,
         Err(error) => {
-            tracing::error!(reason = %error, "not started");
+            tracing::error!(reason = %error, "not running");
             Exit::Failure
         }
     }
@@ -104,29 +148,47 @@ fn level(level: LogLevel) -> Level {
     }
 }
 
-async fn serve(config: Config, file: Option<PathBuf>, logs: Logs) -> Result<(), StartError> {
+async fn serve(
+    config: Config,
+    file: Option<PathBuf>,
+    logs: Logs,
+    passed: Passed,
+    manager: &ServiceManager,
+) -> Result<(), StartError> {
     let mut signals = Signals::new().map_err(StartError::Thread)?;
-    let app = App::start(config, Clock::system(), cores(), logs).await?;
+    let app = App::start_on(config, Clock::system(), cores(), logs, passed).await?;
     announce(&app);
+    manager.tell(Notice::Ready);
     let shared = Arc::clone(app.shared());
     let following = file
         .clone()
         .map(|path| tokio::spawn(reload::follow_files(path, Arc::clone(&shared))));
-    loop {
-        match signals.next().await {
-            Told::Stop => break,
+    let mut exposed = pin!(exposure::follow(Arc::clone(&shared)));
+    let outcome = loop {
+        let told = tokio::select! {
+            told = signals.next() => told,
+            not_private = &mut exposed => break Err(StartError::from(not_private)),
+        };
+        match told {
+            Told::Stop => break Ok(()),
             Told::Reload => match &file {
-                Some(path) => reload::reload(path, &shared),
+                Some(path) => {
+                    manager.tell(Notice::Reloading);
+                    reload::reload(path, &shared);
+                    manager.tell(Notice::Ready);
+                }
                 None => tracing::warn!("there is no configuration file to reload"),
             },
         }
-    }
+    };
     if let Some(following) = following {
         following.abort();
     }
     tracing::info!("stopping: requests in flight finish");
+    let drain = shared.current.load().config.limits.drain;
+    manager.tell(Notice::Stopping(drain));
     app.stop().await;
-    Ok(())
+    outcome
 }
 
 /// As many workers as there are cores for this process.

@@ -69,9 +69,9 @@ pub struct Obtained {
 /// Who can read a secret's file beside its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposure {
-    /// Nobody, or there is no file.
+    /// Nobody, or only the group by which we read it ourselves, or there is no file.
     Owner,
-    /// Its group, or everybody.
+    /// A group without need, or everybody.
     Others,
 }
 
@@ -125,8 +125,19 @@ fn read(path: &Path) -> Result<(String, Exposure), SecretError> {
 
 #[cfg(unix)]
 fn exposure(metadata: &std::fs::Metadata) -> Exposure {
-    use std::os::unix::fs::PermissionsExt as _;
-    if metadata.permissions().mode() & 0o044 == 0 {
+    use std::os::unix::fs::MetadataExt as _;
+    // The owner of our own folder in /proc is the user that we run as.
+    let us = std::fs::metadata("/proc/self").ok().map(|own| own.uid());
+    exposure_of(metadata.mode(), metadata.uid(), us)
+}
+
+/// Everybody must not read it. Its group may where somebody else owns it, since that is the way we
+/// read it: so volumes with an `fsGroup` and credentials of systemd come.
+#[cfg(unix)]
+fn exposure_of(mode: u32, owner: u32, us: Option<u32>) -> Exposure {
+    let ours = us.is_none_or(|us| us == owner);
+    let too_much = if ours { 0o044 } else { 0o004 };
+    if mode & too_much == 0 {
         Exposure::Owner
     } else {
         Exposure::Others
@@ -255,6 +266,23 @@ mod tests {
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
             let got = source.obtain(&Environment::default()).unwrap();
             assert_eq!(got.exposure, wanted, "{mode:o}");
+        }
+    }
+
+    // T7: the same for a file of somebody else's, which we read as one of its group.
+    #[cfg(unix)]
+    #[test]
+    fn a_group_may_read_a_secret_file_only_where_that_is_how_we_read_it() {
+        for (mode, owner, us, wanted) in [
+            (0o440, 0, Some(65532), Exposure::Owner),
+            (0o444, 0, Some(65532), Exposure::Others),
+            (0o440, 65532, Some(65532), Exposure::Others),
+            (0o440, 0, Some(0), Exposure::Others),
+            (0o440, 0, None, Exposure::Others),
+            (0o400, 0, None, Exposure::Owner),
+        ] {
+            let found = exposure_of(mode, owner, us);
+            assert_eq!(found, wanted, "{mode:o} {owner} {us:?}");
         }
     }
 

@@ -29,7 +29,8 @@ use tokio::time::Instant;
 use self::head::Rewriter;
 use self::pool::Pool;
 pub use self::settings::{
-    HeaderRule, HostPolicy, IdentityField, Qualification, UpstreamAddress, UpstreamSettings,
+    HeaderRule, HostPolicy, IdentityField, Privacy, Qualification, UpstreamAddress,
+    UpstreamSettings,
 };
 pub use self::upgrade::TunnelEnd;
 use self::upload::{Progress, Upload};

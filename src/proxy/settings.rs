@@ -1,9 +1,12 @@
 //! An upstream, as configured.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+
+use crate::base::origin::Host;
 
 /// One upstream, as configured.
 #[derive(Debug, Clone)]
@@ -20,6 +23,17 @@ pub struct UpstreamSettings {
     pub connect_timeout: Duration,
     /// How long it may take to begin its answer.
     pub first_byte_timeout: Duration,
+    /// Whether it must be out of everybody's reach but ours.
+    pub privacy: Privacy,
+}
+
+/// Whether an upstream must be out of everybody's reach but ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privacy {
+    /// It should be: where it is not, that is said.
+    Wanted,
+    /// It must be: where it is not, nothing runs.
+    Required,
 }
 
 /// Where an upstream listens.
@@ -34,6 +48,22 @@ pub enum UpstreamAddress {
     },
     /// A Unix socket.
     Unix(PathBuf),
+}
+
+impl UpstreamAddress {
+    /// The loopback addresses that its host names; nothing for any other host, and for a Unix socket.
+    #[must_use]
+    pub fn loopback(&self) -> Option<Vec<IpAddr>> {
+        let Self::Tcp { host, .. } = self else {
+            return None;
+        };
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            let ip = ip.to_canonical();
+            return ip.is_loopback().then(|| vec![ip]);
+        }
+        let is_here = Host::parse(host).is_ok_and(|host| host.is_loopback());
+        is_here.then(|| vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
+    }
 }
 
 /// What the upstream is told as `Host`.

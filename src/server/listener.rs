@@ -10,6 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::ListenAddress;
+use super::passed::Passed;
 use crate::base::peer::Peer;
 
 /// How many connections the kernel may hold for us.
@@ -20,8 +21,8 @@ const BACKLOG: i32 = 1024;
 pub enum Listener {
     /// TCP.
     Tcp(TcpListener),
-    /// A Unix socket, removed when we are done.
-    Unix(UnixListener, PathBuf),
+    /// A Unix socket; one that we bound is removed from its path when we are done.
+    Unix(UnixListener, Option<PathBuf>),
 }
 
 /// An accepted socket, on its way to a worker.
@@ -34,11 +35,12 @@ pub enum Socketed {
 }
 
 impl Listener {
-    /// Binds; must be called within a runtime.
+    /// Binds, or takes from `passed`, which may hold several sockets of one name; must be called
+    /// within a runtime.
     ///
     /// # Errors
-    /// The system's: the address is in use, not ours, or not allowed.
-    pub fn bind(address: &ListenAddress) -> io::Result<Self> {
+    /// The system's: the address is in use, not ours, or not allowed; nothing of the name was passed.
+    pub fn bind(address: &ListenAddress, passed: &mut Passed) -> io::Result<Vec<Self>> {
         match address {
             ListenAddress::Tcp(address) => {
                 let domain = Domain::for_address(*address);
@@ -47,14 +49,15 @@ impl Listener {
                 socket.set_reuse_address(true)?;
                 socket.bind(&(*address).into())?;
                 socket.listen(BACKLOG)?;
-                Ok(Self::Tcp(TcpListener::from_std(socket.into())?))
+                Ok(vec![Self::Tcp(TcpListener::from_std(socket.into())?)])
             }
             ListenAddress::Unix(path) => {
                 remove_stale(path)?;
                 let listener = UnixListener::bind(path)?;
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-                Ok(Self::Unix(listener, path.clone()))
+                Ok(vec![Self::Unix(listener, Some(path.clone()))])
             }
+            ListenAddress::Passed(name) => passed.take(name),
         }
     }
 
@@ -88,7 +91,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
+        if let Self::Unix(_, Some(path)) = self {
             // It may be gone already, which is as well.
             drop(std::fs::remove_file(path));
         }

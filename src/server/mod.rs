@@ -7,10 +7,13 @@
 pub mod connection;
 pub mod drain;
 pub mod listener;
+pub mod passed;
 pub mod probes;
+pub mod service_manager;
 pub mod watch;
 pub mod worker;
 
+use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -70,6 +73,18 @@ pub enum ListenAddress {
     Tcp(SocketAddr),
     /// A Unix socket; a stale one is replaced.
     Unix(PathBuf),
+    /// The sockets that the service manager passes under this name.
+    Passed(String),
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Passed(name) => write!(f, "systemd:{name}"),
+        }
+    }
 }
 
 /// What a connection may cost.

@@ -27,6 +27,8 @@ mod demo_faults; // the provider that misbehaves does so
 #[cfg(test)]
 mod demo_provider; // the embedded provider keeps the rules of OAuth 2.0 and OpenID Connect
 #[cfg(test)]
+mod exposure; // an app that can be reached around the gate is said to be, or nothing runs
+#[cfg(test)]
 mod foreign_client; // a client that others wrote signs in at the embedded provider
 #[cfg(test)]
 mod foreign_providers; // the same story at providers that others wrote
@@ -47,6 +49,8 @@ mod log_lines; // each line of the log is one JSON object, whatever was sent
 #[cfg(test)]
 mod login; // a login lands where it started, and the app knows who it is
 #[cfg(test)]
+mod outages; // whatever is out of order behind the gate, the answer is defined
+#[cfg(test)]
 mod passage; // what is permitted passes as it is: bodies, streams, upgrades, connections
 #[cfg(test)]
 mod plain_oauth2; // a provider without ID tokens: userinfo says who it is, or nobody is in
@@ -56,6 +60,8 @@ mod regressions; // what an attack once found, held shut
 mod renewal; // the provider is asked again, once, and nobody notices
 #[cfg(test)]
 mod sample_app; // the demo's app shows, echoes and streams
+#[cfg(test)]
+mod service_manager; // systemd's sockets are served, and it hears how it goes
 #[cfg(test)]
 mod serving; // connections, limits, reloads, panics, and who is believed about the client
 #[cfg(test)]

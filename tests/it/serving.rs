@@ -14,6 +14,7 @@ use sidegate::base::peer::Peer;
 use sidegate::demo::provider::Endpoint;
 use sidegate::server::drain::{Drain, Stage};
 use sidegate::server::listener::Listener;
+use sidegate::server::passed::Passed;
 use sidegate::server::worker::Workers;
 use sidegate::server::{HeadLimit, Limits, ListenAddress, Service};
 use sidegate::transport::body::Body;
@@ -436,7 +437,8 @@ fn a_panic_costs_one_request() {
     let workers = Arc::new(workers);
     let address = runtime.block_on(async {
         let any = ListenAddress::Tcp("127.0.0.1:0".parse().unwrap());
-        let listener = Listener::bind(&any).unwrap();
+        let mut listeners = Listener::bind(&any, &mut Passed::default()).unwrap();
+        let listener = listeners.remove(0);
         let address = listener.address().unwrap();
         let accepting = Arc::clone(&workers);
         tokio::spawn(async move { accepting.accept(listener, drained).await });

@@ -168,7 +168,7 @@ fn faults() -> Vec<Fault> {
         Fault::NotAdmitted(session(), unmet.clone()),
         Fault::NotAdmittedHere(Box::new(identity()), unmet),
         Fault::ProviderUnavailable(Outage::new("")),
-        Fault::UpstreamConnect(UpstreamFailure::unnamed()),
+        Fault::UpstreamConnect(UpstreamFailure::of("app", "", "")),
         Fault::LoginLoop(cookie),
     ]
 }

@@ -333,25 +333,22 @@ impl fmt::Display for CodeRefusal {
 }
 
 impl UpstreamFailure {
-    /// The failure of an upstream that is not named: for pages that nobody gets to see.
-    #[must_use]
-    pub fn unnamed() -> Self {
-        Self {
-            name: String::new(),
-            address: String::new(),
-            why: String::new(),
-        }
-    }
-
     /// The failure of the upstream of these settings; `why` is cut to 200 characters.
     #[must_use]
     pub fn new(settings: &UpstreamSettings, why: &str) -> Self {
+        let address = match &settings.address {
+            UpstreamAddress::Tcp { host, port } => format!("{host}:{port}"),
+            UpstreamAddress::Unix(path) => path.display().to_string(),
+        };
+        Self::of(&settings.name, &address, why)
+    }
+
+    /// The failure of the upstream with this name and address.
+    #[must_use]
+    pub fn of(name: &str, address: &str, why: &str) -> Self {
         Self {
-            name: settings.name.clone(),
-            address: match &settings.address {
-                UpstreamAddress::Tcp { host, port } => format!("{host}:{port}"),
-                UpstreamAddress::Unix(path) => path.display().to_string(),
-            },
+            name: name.to_owned(),
+            address: address.to_owned(),
             why: shown(why, 200),
         }
     }

@@ -16,7 +16,6 @@ use crate::base::target::Malformed as MalformedTarget;
 use crate::gate::access::Missing;
 use crate::gate::facts::Malformed;
 use crate::oidc::claims::{Email, Groups, Identity, Verification};
-use crate::proxy::{HostPolicy, UpstreamAddress, UpstreamSettings};
 use crate::server::HeadLimit;
 use crate::session::{Session, SessionId};
 use crate::transport::body::BodyError;
@@ -66,15 +65,7 @@ pub(crate) fn unmet(missing: Missing, text: &str) -> Unmet {
 
 /// A failure of an upstream whose name, address and trouble are `text`.
 pub(crate) fn upstream_failure(text: &str) -> UpstreamFailure {
-    let settings = UpstreamSettings {
-        name: text.to_owned(),
-        address: UpstreamAddress::Unix(text.into()),
-        host: HostPolicy::Preserve,
-        headers: Vec::new(),
-        connect_timeout: Duration::ZERO,
-        first_byte_timeout: Duration::ZERO,
-    };
-    UpstreamFailure::new(&settings, text)
+    UpstreamFailure::of(text, text, text)
 }
 
 /// A fault of every kind; whatever text somebody else may choose in it is `text`.

@@ -41,7 +41,7 @@ pub(super) fn listeners(
             findings.fault(
                 &item,
                 "`address` is missing",
-                "write `IP:PORT` or `unix:/PATH`",
+                "write `IP:PORT`, `unix:/PATH` or `systemd:NAME`",
             );
             continue;
         };
@@ -81,15 +81,24 @@ fn listen_address(text: &str, path: &Path, findings: &mut Findings<'_>) -> Optio
         );
         return None;
     }
-    if text.starts_with("systemd:") {
+    if let Some(name) = text.strip_prefix("systemd:") {
+        if is_socket_name(name) {
+            return Some(ListenAddress::Passed(name.to_owned()));
+        }
         findings.fault(
             path,
-            "not yet: sockets from systemd",
-            "write `IP:PORT` or `unix:/PATH`",
+            "not the name of a socket",
+            "write the `FileDescriptorName` of the socket unit, like `systemd:http`",
         );
         return None;
     }
     tcp(text, path, findings).map(ListenAddress::Tcp)
+}
+
+/// What `FileDescriptorName` may be (`systemd.socket(5)`).
+fn is_socket_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b':' || byte == b' ';
+    (1..=255).contains(&name.len()) && name.bytes().all(is_allowed)
 }
 
 fn tcp(text: &str, path: &Path, findings: &mut Findings<'_>) -> Option<SocketAddr> {

@@ -12,7 +12,8 @@ use crate::config::tree::Path;
 use crate::config::written::ConfigFile;
 use crate::config::written::upstream::{PresetWritten, UpstreamFull};
 use crate::proxy::{
-    HeaderRule, HostPolicy, IdentityField, Qualification, UpstreamAddress, UpstreamSettings,
+    HeaderRule, HostPolicy, IdentityField, Privacy, Qualification, UpstreamAddress,
+    UpstreamSettings,
 };
 
 /// The default of `limits.upstream_connect`.
@@ -125,6 +126,7 @@ pub(super) fn check(
         let address = address(written.url.as_deref(), &here.key("url"), findings);
         let host = host(written.host.as_deref(), &here.key("host"), findings);
         let headers = headers(&written, &here, qualified, findings);
+        let privacy = privacy(&written, address.as_ref(), &here, findings);
         let (Some(address), Some(host)) = (address, host) else {
             continue;
         };
@@ -135,6 +137,7 @@ pub(super) fn check(
             headers,
             connect_timeout: connect.unwrap_or(CONNECT),
             first_byte_timeout: first_byte.unwrap_or(FIRST_BYTE),
+            privacy,
         });
     }
     settings
@@ -158,6 +161,30 @@ fn address(
             None
         }
     }
+}
+
+/// `require_private`: only for an app whose sockets can be seen from here.
+fn privacy(
+    written: &UpstreamFull,
+    address: Option<&UpstreamAddress>,
+    here: &Path,
+    findings: &mut Findings<'_>,
+) -> Privacy {
+    if written.require_private != Some(true) {
+        return Privacy::Wanted;
+    }
+    let is_seen = |address: &UpstreamAddress| match address {
+        UpstreamAddress::Unix(_) => true,
+        UpstreamAddress::Tcp { .. } => address.loopback().is_some(),
+    };
+    if !address.is_none_or(is_seen) {
+        findings.fault(
+            &here.key("require_private"),
+            "who else can reach an app on another host cannot be seen from here",
+            "let the app listen on a loopback address or a Unix socket and name that as `url`, or take this away",
+        );
+    }
+    Privacy::Required
 }
 
 fn parse_address(text: &str) -> Result<UpstreamAddress, (&'static str, &'static str)> {

@@ -77,7 +77,7 @@ pub enum ListenWritten {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct ListenFull {
-    /// `IP:PORT` or `unix:/PATH`. Needed.
+    /// `IP:PORT`, `unix:/PATH`, or `systemd:NAME` for the sockets that a socket unit passes under that `FileDescriptorName`. Needed.
     pub address: Option<String>,
     /// Not yet: certificate and key.
     pub tls: Option<Later>,

@@ -34,8 +34,8 @@ pub struct UpstreamFull {
     pub assertion: Option<Later>,
     /// Not yet: tokens that the app gets.
     pub forward_tokens: Option<Later>,
-    /// Not yet: refuses to start while the app can be reached around the gate.
-    pub require_private: Option<Later>,
+    /// Refuses to run while the app can be reached around the gate. Default: `false`.
+    pub require_private: Option<bool>,
 }
 
 /// A known set of identity headers.

@@ -1,0 +1,195 @@
+//! Under a service manager: the binary serves the sockets that it was passed, and tells how it goes.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::support::instance::{key_file, secret_file};
+use crate::support::process::Running;
+
+/// What is never reached where all is well: a test that waits for it has failed.
+const TOO_LONG: Duration = Duration::from_secs(60);
+const ASK: &str = "GET / HTTP/1.1\r\nHost: gate.test\r\nConnection: close\r\n\r\n";
+
+/// A service manager: a folder with the configuration, and the socket that it listens to.
+struct Manager {
+    folder: TempDir,
+    notices: UnixDatagram,
+}
+
+impl Manager {
+    fn new(listen: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let yaml = format!(
+            "public_url: https://gate.test\nproviders:\n  - issuer: https://127.0.0.1:1\n    client_id: dashboards\n    client_secret: {{ file: {} }}\nsession: {{ keys: [{{ file: {} }}] }}\nupstreams: {{ app: \"http://127.0.0.1:1\" }}\nlisten: {listen}\nprobes: {{ address: 127.0.0.1:0 }}\n",
+            secret_file(),
+            key_file()
+        );
+        std::fs::write(folder.path().join("sidegate.yaml"), yaml).unwrap();
+        let notices = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+        notices.set_read_timeout(Some(TOO_LONG)).unwrap();
+        Self { folder, notices }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Starts the binary with `first` as descriptor 3 and `second` as descriptor 4, as `names` has
+    /// them: the shell knows the process's id, which stays when it becomes the binary.
+    fn start(&self, names: &str, pid: &str, first: OwnedFd, second: OwnedFd) -> Running {
+        let count = names.split(':').count();
+        let script = format!(
+            "exec 3<&0 4<&1 0</dev/null 1>&2; LISTEN_PID={pid} LISTEN_FDS={count} LISTEN_FDNAMES={names} exec \"$0\" run"
+        );
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", &script, env!("CARGO_BIN_EXE_sidegate")])
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("NOTIFY_SOCKET", self.path("notify"))
+            .env("WATCHDOG_USEC", "200000")
+            .stdin(first)
+            .stdout(second);
+        Running::start(&mut command)
+    }
+
+    /// The next notice; the watchdog's are left out.
+    fn told(&self) -> String {
+        loop {
+            let notice = self.notice();
+            if notice != "WATCHDOG=1" {
+                return notice;
+            }
+        }
+    }
+
+    fn notice(&self) -> String {
+        let mut words = [0; 512];
+        let read = self.notices.recv(&mut words).expect("a notice");
+        std::str::from_utf8(&words[..read]).unwrap().to_owned()
+    }
+
+    /// How a start with these sockets failed.
+    fn refused(&self, names: &str, pid: &str, first: OwnedFd, second: OwnedFd) -> String {
+        let mut process = self.start(names, pid, first, second);
+        let said = process.line().expect("a reason");
+        assert!(!said.contains("public_url"), "it has started");
+        assert_eq!(process.ended().0, Some(1), "{said}");
+        said
+    }
+}
+
+fn nothing() -> OwnedFd {
+    File::open("/dev/null").unwrap().into()
+}
+
+fn loopback() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+fn status(mut stream: impl std::io::Read) -> String {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+fn ask_unix(path: &Path) -> String {
+    let mut stream = UnixStream::connect(path).unwrap();
+    stream.write_all(ASK.as_bytes()).unwrap();
+    status(stream)
+}
+
+#[test]
+fn the_sockets_of_the_service_manager_are_served_and_it_hears_how_it_goes() {
+    let manager = Manager::new("[\"systemd:http\"]");
+    let tcp = loopback();
+    let unix = UnixListener::bind(manager.path("http.sock")).unwrap();
+    let (first, second) = (tcp.try_clone().unwrap(), unix.try_clone().unwrap());
+    let running = manager.start("http:http", "$$", first.into(), second.into());
+    assert_eq!(manager.told(), "READY=1\nSTATUS=taking requests");
+
+    // Ready means that requests are taken, on every socket of that name.
+    let mut stream = TcpStream::connect(tcp.local_addr().unwrap()).unwrap();
+    stream.write_all(ASK.as_bytes()).unwrap();
+    assert_eq!(status(stream), "HTTP/1.1 401 Unauthorized");
+    assert_eq!(
+        ask_unix(&manager.path("http.sock")),
+        "HTTP/1.1 401 Unauthorized"
+    );
+
+    running.signal("-HUP");
+    assert_eq!(manager.told(), "RELOADING=1");
+    assert_eq!(manager.told(), "READY=1\nSTATUS=taking requests");
+
+    running.signal("-TERM");
+    let stopping = manager.told();
+    assert!(stopping.starts_with("STOPPING=1\n"), "{stopping}");
+    // The drain of 30 seconds and what else has to end.
+    assert!(
+        stopping.ends_with("EXTEND_TIMEOUT_USEC=35000000"),
+        "{stopping}"
+    );
+    let (ended, said) = running.ended();
+    assert_eq!(ended, Some(0), "{said}");
+    // The socket's file is not ours to remove: the next process gets the same socket.
+    assert!(manager.path("http.sock").exists());
+}
+
+#[test]
+fn a_request_that_comes_between_two_processes_is_answered_by_the_second() {
+    let manager = Manager::new("[\"systemd:http\"]");
+    let tcp = loopback();
+    let start = || manager.start("http", "$$", tcp.try_clone().unwrap().into(), nothing());
+    let running = start();
+    assert!(manager.told().starts_with("READY=1"));
+    running.signal("-TERM");
+    assert!(manager.told().starts_with("STOPPING=1"));
+    assert_eq!(running.ended().0, Some(0));
+
+    let mut stream = TcpStream::connect(tcp.local_addr().unwrap()).unwrap();
+    stream.write_all(ASK.as_bytes()).unwrap();
+    let _running = start();
+    assert_eq!(status(stream), "HTTP/1.1 401 Unauthorized");
+}
+
+#[test]
+fn the_watchdog_of_the_service_manager_is_fed() {
+    let manager = Manager::new("[\"systemd:http\"]");
+    let _running = manager.start("http", "$$", loopback().into(), nothing());
+    assert!(manager.told().starts_with("READY=1"));
+    for _ in 0..3 {
+        assert_eq!(manager.notice(), "WATCHDOG=1");
+    }
+}
+
+#[test]
+fn a_socket_that_was_not_passed_to_us_under_its_name_is_none() {
+    let manager = Manager::new("[\"systemd:http\"]");
+    for (names, pid) in [("spare", "$$"), ("http", "1"), ("http", "")] {
+        let said = manager.refused(names, pid, loopback().into(), nothing());
+        assert!(said.contains("cannot listen on systemd:http"), "{said}");
+    }
+}
+
+#[test]
+fn what_is_no_listening_socket_is_refused() {
+    let manager = Manager::new("[\"systemd:http\"]");
+    let listener = loopback();
+    let connected = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    for socket in [
+        nothing(),
+        UdpSocket::bind("127.0.0.1:0").unwrap().into(),
+        connected.into(),
+    ] {
+        let said = manager.refused("http", "$$", socket, nothing());
+        assert!(said.contains("is no listening"), "{said}");
+    }
+}
