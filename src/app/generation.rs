@@ -186,7 +186,8 @@ impl Generation {
             keyring: Keyring::new(keys)?,
             names,
             providers: live.providers(&config)?,
-            pages: Pages::new(&config.pages, &config.public_url, &config.prefix),
+            pages: Pages::new(&config.pages, &config.public_url, &config.prefix)?
+                .embedded_in(&config.login.embed_origins),
             config,
         })
     }
