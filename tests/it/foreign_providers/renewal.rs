@@ -1,7 +1,7 @@
 //! Renewal at every provider, our own and those that others wrote: one call, nobody signed out, and
 //! what the provider says then counts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{ROUTES, SCOPES};
 use crate::support::browser::Browser;
@@ -28,7 +28,8 @@ fn status(browser: &mut Browser, path: &str) -> u16 {
 }
 
 fn until(otherwise: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..5_000 {
+    let limit = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < limit {
         if is_so() {
             return;
         }
