@@ -6,9 +6,8 @@ use super::log_line::{Level, Line};
 use super::log_names::{SessionName, UserLogging, UserName, write_client_address};
 use super::log_sink::{LogSink, Worth};
 use super::reference::Reference;
-use super::respond::details::word;
 use super::respond::fault::Fault;
-use crate::gate::access::Missing;
+use super::respond::unmet::Unmet;
 use crate::gate::client_address::ClientAddress;
 use crate::oidc::claims::Identity;
 use crate::session::Session;
@@ -32,7 +31,7 @@ pub enum AuditEvent<'a> {
         /// Who it was.
         identity: &'a Identity,
         /// What is missing.
-        missing: Missing,
+        unmet: &'a Unmet,
     },
     /// Somebody signed in may not open what they asked for.
     Deny {
@@ -41,7 +40,7 @@ pub enum AuditEvent<'a> {
         /// The route's name.
         route: Option<&'a str>,
         /// What is missing.
-        missing: Missing,
+        unmet: &'a Unmet,
     },
     /// A session was ended by its owner.
     Logout(&'a Session),
@@ -145,22 +144,22 @@ impl AuditLog {
             AuditEvent::LoginDenied {
                 provider,
                 identity,
-                missing,
+                unmet,
             } => {
                 self.write_user(line, identity);
                 line.text("provider", provider, 128);
-                write_missing(line, *missing);
+                write_unmet(line, unmet);
             }
             AuditEvent::Deny {
                 session,
                 route,
-                missing,
+                unmet,
             } => {
                 self.write_session(line, session);
                 if let Some(route) = route {
                     line.text("route", route, 128);
                 }
-                write_missing(line, *missing);
+                write_unmet(line, unmet);
             }
             AuditEvent::ConfigReload(Reload::Taken) => line.text("outcome", "taken", 16),
             AuditEvent::ConfigReload(Reload::Refused(reason)) => {
@@ -187,9 +186,9 @@ impl AuditLog {
     }
 }
 
-fn write_missing(line: &mut Line<'_>, missing: Missing) {
-    line.text("reason", Fault::missing_code(missing), 64);
-    line.text("missing", word(missing), 64);
+fn write_unmet(line: &mut Line<'_>, unmet: &Unmet) {
+    line.text("reason", Fault::missing_code(unmet.missing), 64);
+    line.display("detail", unmet, 512);
 }
 
 impl AuditEvent<'_> {
@@ -229,7 +228,8 @@ mod tests {
     use super::*;
     use crate::app::log_line::Style;
     use crate::app::log_sink::tests::written;
-    use crate::app::respond::samples::{faults, identity, session};
+    use crate::app::respond::samples::{self, faults, identity, session};
+    use crate::gate::access::Missing;
 
     fn told(users: UserLogging, event: &AuditEvent<'_>) -> Value {
         let text = written(Style::Json, |sink| {
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn every_event_has_its_name_and_reference() {
         let alice = session("alice");
-        let missing = Missing::Group;
+        let unmet = &samples::unmet(Missing::Group, "x");
         let rows: [(AuditEvent<'_>, &str, Option<&str>); 8] = [
             (AuditEvent::Login(&alice), "login", None),
             (
@@ -263,7 +263,7 @@ mod tests {
                 AuditEvent::LoginDenied {
                     provider: "corp",
                     identity: &alice.identity,
-                    missing,
+                    unmet,
                 },
                 "login_failed",
                 Some("group_denied"),
@@ -272,7 +272,7 @@ mod tests {
                 AuditEvent::Deny {
                     session: &alice,
                     route: Some("admin"),
-                    missing,
+                    unmet,
                 },
                 "deny",
                 Some("group_denied"),
@@ -335,7 +335,7 @@ mod tests {
         let event = AuditEvent::LoginDenied {
             provider: &hostile,
             identity: &identity(&hostile),
-            missing: Missing::Email,
+            unmet: &samples::unmet(Missing::Email, &hostile),
         };
         assert_eq!(told(UserLogging::Email, &event)["event"], "login_failed");
     }

@@ -107,7 +107,7 @@ impl Live {
                     Arc::clone(&one.provider)
                 }
                 _ => {
-                    let http = HttpClient::new(settings.ca.as_deref())?;
+                    let http = HttpClient::new(settings.ca.as_deref(), settings.reach())?;
                     let clock = self.clock.clone();
                     Arc::new(Provider::new(
                         settings.clone(),
@@ -186,7 +186,8 @@ impl Generation {
             keyring: Keyring::new(keys)?,
             names,
             providers: live.providers(&config)?,
-            pages: Pages::new(&config.pages, &config.public_url, &config.prefix),
+            pages: Pages::new(&config.pages, &config.public_url, &config.prefix)?
+                .embedded_in(&config.login.embed_origins),
             config,
         })
     }

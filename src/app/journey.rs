@@ -17,14 +17,16 @@ use super::endpoint::{self, Teller, Visit, login};
 use super::generation::Generation;
 use super::iso_time::Timestamp;
 use super::log_names::SessionName;
-use super::pages::Circumstances;
+use super::pages::{Circumstances, Page};
 use super::reference::LazyReference;
 use super::renewal::{Upkeeping, Use};
 use super::reply::{Answer, Reply};
+use super::respond::unmet::rule_of_route;
 use super::respond::{self, Fault, Form, Redirect};
 use super::seen::Seen;
 use crate::base::clock::UnixTime;
 use crate::base::peer::Peer;
+use crate::config::Fragment;
 use crate::gate::client_address::ClientAddress;
 use crate::gate::decision::{Decision, Denial, Permit, Upkeep};
 use crate::gate::facts::Facts;
@@ -33,7 +35,7 @@ use crate::gate::routes::{Matched, Need};
 use crate::oidc::authorization::LoginParameters;
 use crate::proxy::head::{Rewriter, make_private, may_be_shared};
 use crate::proxy::{Patience, TunnelEnd, Upstream};
-use crate::server::Service;
+use crate::server::{HeadLimit, Service};
 use crate::session::Session;
 use crate::session::cookie::SessionCookie;
 use crate::session::evidence::Evidence;
@@ -148,11 +150,35 @@ impl Service for Worker {
         outcome.response
     }
 
+    fn too_large(
+        &self,
+        limit: HeadLimit,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        drop(body);
+        let equipped = self.equipped();
+        let (seen, reference) = (Seen::of(&head), LazyReference::default());
+        let trusted = &equipped.generation.config.trusted_proxies;
+        let client_address = trusted.client_address(&peer, &head.headers);
+        let fault = match limit {
+            HeadLimit::Target => Fault::TargetTooLong,
+            HeadLimit::Block | HeadLimit::Fields => Fault::HeaderTooLarge(limit),
+        };
+        let mut outcome = self.respond(&equipped, Reply::refuse(fault), seen.form(), &reference);
+        outcome.told.client_address = Some(client_address);
+        self.log(&equipped, &seen, &outcome, &reference);
+        outcome.response
+    }
+
     fn panicked(&self) -> Response<Body> {
         let (equipped, reference) = (self.equipped(), LazyReference::default());
-        let reply = Reply::refuse(Fault::Internal);
-        self.respond(&equipped, reply, Form::Json, &reference)
-            .response
+        let reply = Reply::refuse(Fault::Internal("a panic".into()));
+        let outcome = self.respond(&equipped, reply, Form::Json, &reference);
+        // Which request it was is gone with what panicked; the panic itself has its own line.
+        tracing::error!(reference = ?reference.drawn(), reason = "internal", "a request panicked");
+        outcome.response
     }
 }
 
@@ -195,6 +221,10 @@ impl Worker {
                 return self
                     .forward(equipped, (permit, upkeep, body), &visit, seen)
                     .await;
+            }
+            Decision::Login(page) if generation.config.login.fragment == Fragment::Kept => {
+                let page = Page::KeepFragment(page);
+                (Reply::new(Answer::Page(page)), "login")
             }
             Decision::Reask(page) => (login::reask(&page, &visit), "login"),
             Decision::Login(page) => {
@@ -276,8 +306,8 @@ impl Worker {
         };
         let reference = visit.teller.reference;
         let Some(upstream) = equipped.upstreams.get(permit.upstream()) else {
-            let reply = Reply::refuse(Fault::Internal);
-            return self.respond(equipped, reply, seen.form(), reference);
+            let why = Fault::Internal("a permit for an upstream that is not there".into());
+            return self.respond(equipped, Reply::refuse(why), seen.form(), reference);
         };
         let asked = Instant::now();
         match upstream.forward(permit, body, tunnel).await {
@@ -297,10 +327,7 @@ impl Worker {
                 }
             }
             Err(error) => {
-                let named = reference.get_or_draw(self.shared.live.entropy);
-                let name = &upstream.settings().name;
-                tracing::warn!(reference = %named, upstream = %name, reason = %error, "upstream failed");
-                let reply = Reply::refuse(Fault::from(&error));
+                let reply = Reply::refuse(Fault::of_upstream(&error, upstream.settings()));
                 let reply = reply.leading_to(seen.page(&equipped.generation));
                 let outcome = self.respond(equipped, reply, seen.form(), reference);
                 let fault = outcome.told.fault;
@@ -321,6 +348,7 @@ impl Worker {
         reference: &LazyReference,
     ) -> Outcome {
         let pages = &equipped.generation.pages;
+        let form = reply.form.unwrap_or(form);
         let circumstances = Circumstances {
             reference: reference.get_or_draw(self.shared.live.entropy),
             now: self.shared.live.clock.now(),
@@ -399,17 +427,29 @@ impl Worker {
 
 /// The gate's no, in the words that fit who hears it; the audit log hears of people who were denied.
 fn refusal(denial: Denial, visit: &Visit<'_>, seen: &Seen) -> Fault {
-    if let Denial::NotAdmitted(session, missing) = &denial {
-        visit.teller.tell(&AuditEvent::Deny {
-            session,
-            route: None,
-            missing: *missing,
-        });
-    }
+    let generation = visit.generation;
+    let named = match &denial {
+        Denial::NotAdmitted(_, _, route) => generation.gate.named_route(*route),
+        _ => None,
+    };
     let over = matches!(visit.evidence, Evidence::Expired(_));
     match denial {
         Denial::LoginRequired if over && seen.method == Method::POST => Fault::BodyLost,
-        denial => denial.into(),
+        denial => {
+            let fault = Fault::of_denial(denial, |session, missing, _| {
+                let provider = generation.provider(&session.provider);
+                let settings = provider.map(|provider| provider.settings());
+                named.map_or_else(String::new, |route| rule_of_route(route, missing, settings))
+            });
+            if let Fault::NotAdmitted(session, unmet) = &fault {
+                visit.teller.tell(&AuditEvent::Deny {
+                    session,
+                    route: named.map(|route| route.name.as_str()),
+                    unmet,
+                });
+            }
+            fault
+        }
     }
 }
 

@@ -9,6 +9,7 @@ pub mod exposure;
 pub mod generation;
 pub mod iso_time;
 pub mod journey;
+pub mod language;
 pub mod log_line;
 pub mod log_names;
 pub mod log_sink;

@@ -2,7 +2,7 @@
 //! last, in one place.
 
 use super::pages::Page;
-use super::respond::Fault;
+use super::respond::{Fault, Form};
 use crate::base::return_to::ReturnTo;
 use crate::session::cookie::SetCookie;
 
@@ -15,6 +15,8 @@ pub struct Reply {
     pub cookies: Vec<SetCookie>,
     /// The page that the person wants, so that whatever is said can lead there.
     pub return_to: Option<ReturnTo>,
+    /// The form that it is told in, whatever is accepted.
+    pub form: Option<Form>,
 }
 
 /// What to say.
@@ -38,6 +40,7 @@ impl Reply {
             answer,
             cookies: Vec::new(),
             return_to: None,
+            form: None,
         }
     }
 
@@ -58,6 +61,13 @@ impl Reply {
     #[must_use]
     pub fn leading_to(mut self, page: Option<ReturnTo>) -> Self {
         self.return_to = page;
+        self
+    }
+
+    /// The same, told in this form.
+    #[must_use]
+    pub fn told_as(mut self, form: Form) -> Self {
+        self.form = Some(form);
         self
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use http::header::HOST;
+use http::header::{HOST, REFERER};
 use http::request::Parts;
 use http::{HeaderValue, Method, Uri};
 
@@ -21,6 +21,8 @@ pub(super) struct Seen {
     pub(super) target: Uri,
     pub(super) host: Option<HeaderValue>,
     pub(super) hints: Hints,
+    /// The page that a script runs on, by the browser's word.
+    referer: Option<HeaderValue>,
     /// Who asks; nothing is made out of a malformed request.
     pub(super) asker: Option<Asker>,
 }
@@ -34,6 +36,7 @@ impl Seen {
             target: head.uri.clone(),
             host: head.headers.get(HOST).cloned(),
             hints: Hints::of(&head.headers),
+            referer: head.headers.get(REFERER).cloned(),
             asker: None,
         }
     }
@@ -45,11 +48,20 @@ impl Seen {
 
     /// What was asked for, as far as a page can lead back to it.
     pub(super) fn page(&self, generation: &Generation) -> Option<ReturnTo> {
+        let own = |page: &ReturnTo| generation.gate.is_own_place(page.as_str());
+        // What a script fetched is no page: a login leads back to the one that it runs on.
+        if self.asker == Some(Asker::Program) {
+            let referer = self.referer.as_ref().and_then(|line| line.to_str().ok());
+            let origin = generation.config.public_url.origin();
+            let from = referer.and_then(|from| ReturnTo::parse_for(from, origin));
+            if let Some(page) = from.filter(|page| !own(page)) {
+                return Some(page);
+            }
+        }
         if !matches!(self.method, Method::GET | Method::HEAD) {
             return None;
         }
         let page = ReturnTo::parse(self.target.path_and_query()?.as_str())?;
-        let own = generation.gate.is_own_place(page.as_str());
-        (!own).then_some(page)
+        (!own(&page)).then_some(page)
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::app::exposure::NotPrivate;
 use crate::app::generation::Live;
+use crate::app::pages::PagesError;
 use crate::base::entropy::NoEntropy;
 use crate::base::keyring::{SealError, SessionKey};
 use crate::config::SessionKeys;
@@ -61,6 +62,9 @@ pub enum StartError {
     /// What the demo needs could not be built.
     #[error("the demo could not be built")]
     Demo,
+    /// A page's template.
+    #[error(transparent)]
+    Pages(#[from] PagesError),
     /// Trust roots.
     #[error(transparent)]
     Tls(#[from] TlsError),

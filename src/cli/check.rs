@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::args::CheckFormat;
 use super::draw::{Severity, draw};
 use super::{Exit, Paint, Start, Streams};
+use crate::app::pages::Pages;
 use crate::config::environment::Environment;
 use crate::config::fault::ConfigFault;
 use crate::config::{Config, Verdict};
@@ -97,6 +98,25 @@ struct Unreadable {
 }
 
 fn judge(start: &Start, environment: &Environment) -> Result<(String, Verdict), Unreadable> {
+    let (name, mut verdict) = read(start, environment)?;
+    // Only building the pages finds out whether a template is one.
+    let pages = verdict
+        .config
+        .as_ref()
+        .map(|config| Pages::new(&config.pages, &config.public_url, &config.prefix).map(drop));
+    if let Some(Err(error)) = pages {
+        let config = verdict.config.take();
+        verdict.faults.push(ConfigFault {
+            path: "pages.directory".to_owned(),
+            place: config.and_then(|config| config.pages.directory_at),
+            what: error.to_string(),
+            remedy: "docs/PAGES.md says what templates are given".to_owned(),
+        });
+    }
+    Ok((name, verdict))
+}
+
+fn read(start: &Start, environment: &Environment) -> Result<(String, Verdict), Unreadable> {
     match start {
         Start::Flags(flags) => Ok((FLAGS.to_owned(), Verdict::of_flags(flags, environment))),
         Start::File(path) => {

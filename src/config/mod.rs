@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::base::keyring::SessionKey;
-use crate::base::origin::PublicUrl;
+use crate::base::origin::{Origin, PublicUrl};
 use crate::gate::client_address::TrustedProxies;
 use crate::gate::routes::Route;
 use crate::provider::ProviderSettings;
@@ -32,7 +32,7 @@ use crate::server::{Limits, ListenAddress};
 use crate::session::{CookieSettings, SessionLimits};
 
 use self::environment::Environment;
-use self::fault::{ConfigError, ConfigFault, ConfigWarning};
+use self::fault::{ConfigError, ConfigFault, ConfigWarning, Place};
 use self::flags::Flags;
 use self::log::LogSettings;
 
@@ -61,6 +61,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is logged, and how.
     pub log: LogSettings,
+    /// How logins are begun.
+    pub login: LoginSettings,
     /// What our pages say.
     pub pages: PageSettings,
     /// The switches that weaken something and are on: to be logged at every start.
@@ -93,12 +95,56 @@ pub enum SessionKeys {
     Ephemeral,
 }
 
+/// How logins are begun.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LoginSettings {
+    /// Whether a login leads back to the fragment of the page that was wanted.
+    pub fragment: Fragment,
+    /// Origins whose pages may show the page that says where to sign in.
+    pub embed_origins: Vec<Origin>,
+}
+
+/// What becomes of the fragment of the page that was wanted: it never reaches a server by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fragment {
+    /// It is lost on the way through the provider.
+    #[default]
+    Dropped,
+    /// A page with one script hands it over before the login begins.
+    Kept,
+}
+
 /// What our pages say.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PageSettings {
     /// Whom to ask for help, as text.
     pub support: Option<String>,
+    /// A picture, as a `data:` URL.
+    pub logo: Option<String>,
+    /// Templates that take the place of ours: names of [`PAGE_TEMPLATES`], and their texts.
+    pub templates: Vec<(String, String)>,
+    /// A style that comes after ours.
+    pub style: Option<String>,
+    /// Where the file names the folder of them, for what only trying them out finds.
+    pub directory_at: Option<Place>,
 }
+
+/// The templates that pages are made from.
+pub const PAGE_TEMPLATES: [&str; 13] = [
+    "base.html",
+    "denied.html",
+    "error.html",
+    "framed.html",
+    "keep_fragment.html",
+    "login_loop.html",
+    "provider_unreachable.html",
+    "sign_in.html",
+    "sign_out_confirm.html",
+    "signed_out.html",
+    "unknown_host.html",
+    "upstream_unreachable.html",
+    "who_am_i.html",
+];
 
 /// A switch that weakens something and is on.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Who may pass. Every rule fails closed: what is absent, unverified or incomplete is not met.
 
+use std::fmt;
+
 use crate::oidc::claims::{Email, Groups, Identity, Verification};
 
 /// Who may pass a route.
@@ -120,6 +122,45 @@ impl Condition {
             .find(|one| *one != Verdict::Met)
             .unwrap_or(Verdict::Met)
     }
+}
+
+/// As the operator wrote it, in one line: `groups [admins, ops] and emails [@ok.test]`.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut keys = Vec::new();
+        let mut key = |name: &str, values: Option<Vec<String>>| {
+            keys.extend(values.map(|values| format!("{name} [{}]", values.join(", "))));
+        };
+        let named = |rules: &Vec<Named>| rules.iter().map(ToString::to_string).collect();
+        key("groups", self.groups.as_ref().map(named));
+        let emails = |rules: &Vec<EmailRule>| rules.iter().map(ToString::to_string).collect();
+        key("emails", self.emails.as_ref().map(emails));
+        key("subjects", self.subjects.as_ref().map(named));
+        let any = |all: &Vec<Self>| all.iter().map(ToString::to_string).collect();
+        key("any of", self.any.as_ref().map(any));
+        f.write_str(&keys.join(" and "))
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_whose(f, self.provider.as_deref())?;
+        f.write_str(&self.name)
+    }
+}
+
+impl fmt::Display for EmailRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_whose(f, self.provider.as_deref())?;
+        match &self.pattern {
+            EmailPattern::Address(address) => f.write_str(address),
+            EmailPattern::Domain(domain) => write!(f, "@{domain}"),
+        }
+    }
+}
+
+fn write_whose(f: &mut fmt::Formatter<'_>, provider: Option<&str>) -> fmt::Result {
+    provider.map_or(Ok(()), |provider| write!(f, "{provider}:"))
 }
 
 impl Named {

@@ -42,8 +42,8 @@ pub enum Upkeep {
 pub enum Denial {
     /// Nobody is signed in, and whoever asks cannot be sent to sign in.
     LoginRequired,
-    /// Somebody is signed in, but the route's condition is not met.
-    NotAdmitted(Arc<Session>, Missing),
+    /// Somebody is signed in, but the condition of the route with this index is not met.
+    NotAdmitted(Arc<Session>, Missing, usize),
     /// Somebody is signed in, but for too long nobody has vouched for that, and the provider does not
     /// answer.
     Unconfirmed,

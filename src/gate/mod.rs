@@ -119,7 +119,7 @@ impl Gate {
             let Some(route) = self.routes.at(index) else {
                 return Decision::Deny(Denial::NoRoute);
             };
-            match self.judge(route, &facts, evidence) {
+            match self.judge((index, route), &facts, evidence) {
                 Judgement::Pass(one) => identified = identified.and(one),
                 Judgement::Refuse(denial) => return Decision::Deny(denial),
                 Judgement::Ask => return self.ask(&facts),
@@ -150,7 +150,12 @@ impl Gate {
         Decision::Forward(permit, upkeep)
     }
 
-    fn judge(&self, route: &Route, facts: &Facts, evidence: &Evidence) -> Judgement {
+    fn judge(
+        &self,
+        (index, route): (usize, &Route),
+        facts: &Facts,
+        evidence: &Evidence,
+    ) -> Judgement {
         let session = match evidence {
             Evidence::Session(session, _) | Evidence::Unheard(session, _) => Some(session),
             Evidence::None
@@ -175,6 +180,7 @@ impl Gate {
                         return Judgement::Refuse(Denial::NotAdmitted(
                             Arc::clone(session),
                             missing,
+                            index,
                         ));
                     }
                 }

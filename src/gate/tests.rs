@@ -163,7 +163,9 @@ fn outcome(
         Decision::Reask(_) => "reask",
         Decision::Serve(..) => "endpoint",
         Decision::Deny(Denial::LoginRequired) => "401",
-        Decision::Deny(Denial::NotAdmitted(_, Missing::Group) | Denial::ForeignWebSocket) => "403",
+        Decision::Deny(Denial::NotAdmitted(_, Missing::Group, _) | Denial::ForeignWebSocket) => {
+            "403"
+        }
         Decision::Deny(Denial::NotAdmitted(..)) => "403 otherwise",
         Decision::Deny(Denial::NoRoute | Denial::UnknownHost) => "404",
         Decision::Deny(Denial::ManyUpstreams) => "400",

@@ -219,8 +219,17 @@ impl Provider {
         request: Request<Vec<u8>>,
         stage: Stage,
     ) -> Result<http::Response<bytes::Bytes>, LoginError> {
+        self.call_within(CALL_TIME, request, stage).await
+    }
+
+    pub(super) async fn call_within(
+        &self,
+        total: Duration,
+        request: Request<Vec<u8>>,
+        stage: Stage,
+    ) -> Result<http::Response<bytes::Bytes>, LoginError> {
         let bounds = Bounds {
-            total: CALL_TIME,
+            total,
             body: ANSWER_LIMIT,
         };
         self.http

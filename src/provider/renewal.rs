@@ -18,6 +18,10 @@ use crate::session::{Grant, Session};
 /// requirement E17).
 const REVOCATION_TIME: Duration = Duration::from_secs(2);
 
+/// How long the token endpoint may take for a renewal: long, because whoever waits for it gives up
+/// earlier, while an answer that is not awaited takes a token with it that was spent for it.
+const RENEWAL_TIME: Duration = Duration::from_mins(1);
+
 /// Why a session was not renewed.
 #[derive(Debug, thiserror::Error)]
 pub enum RenewalError {
@@ -73,7 +77,9 @@ impl Provider {
         let metadata = self.metadata.load_full().ok_or(LoginError::Unavailable)?;
         let request = TokenRequest::for_refresh(&grant.refresh_token, &self.client, &metadata)
             .map_err(LoginError::from)?;
-        let response = self.call(request.into_http(), Stage::Token).await?;
+        let response = self
+            .call_within(RENEWAL_TIME, request.into_http(), Stage::Token)
+            .await?;
         let tokens = token_answer(&response)
             .parse_refreshed(metadata.kind())
             .map_err(LoginError::from)?;

@@ -1,6 +1,8 @@
 //! A provider, as configured.
 
+use crate::transport::reach::Reach;
 use std::path::PathBuf;
+use url::Url;
 
 use crate::base::secret::Secret;
 use crate::gate::access::Condition;
@@ -55,6 +57,27 @@ pub enum ProviderKind {
         /// Who it is.
         userinfo_endpoint: String,
     },
+}
+
+impl ProviderSettings {
+    /// Where calls to it may go: the hosts that are written down here, and what the provider's
+    /// metadata name as far as [`Reach`] permits it.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        let written = match &self.kind {
+            ProviderKind::Oidc { issuer, .. } => vec![issuer],
+            ProviderKind::OAuth2 {
+                authorization_endpoint,
+                token_endpoint,
+                userinfo_endpoint,
+            } => vec![authorization_endpoint, token_endpoint, userinfo_endpoint],
+        };
+        let urls: Vec<_> = written
+            .iter()
+            .filter_map(|url| Url::parse(url).ok())
+            .collect();
+        Reach::of_hosts(urls.iter().filter_map(Url::host_str))
+    }
 }
 
 /// Whether the userinfo endpoint is asked.

@@ -107,11 +107,52 @@ fn set_host(headers: &mut HeaderMap, settings: &UpstreamSettings, public: &Publi
     }
 }
 
-/// An answer to somebody who is signed in is theirs alone, unless it says otherwise: a shared cache
-/// in front may keep what says nothing, and even what only says how long (RFC 9111 section 3).
+/// An answer to somebody who is signed in is theirs alone, whatever the app says: it does not know
+/// that a gate stands before it, and a shared cache in front may keep what says nothing, what only
+/// says how long, and what says `public` (RFC 9111 section 3; security requirement P2). How long the
+/// browser itself may keep it stays as it was.
 pub fn make_private(headers: &mut HeaderMap) {
-    if !says(headers, &["public", "s-maxage", "private", "no-store"]) {
-        headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
+    let quoted = |line: &HeaderValue| line.as_bytes().contains(&b'"');
+    let unqualified = !headers.get_all(CACHE_CONTROL).iter().any(quoted);
+    if unqualified && says(headers, &["private", "no-store"]) && !says(headers, SHARING) {
+        remove_targeted(headers);
+        return;
+    }
+    // With a field name in quotes, `private` is about that field alone.
+    let mut kept: Vec<String> = Vec::new();
+    if unqualified {
+        let lines = headers.get_all(CACHE_CONTROL).iter();
+        for directive in lines
+            .filter_map(|line| line.to_str().ok())
+            .flat_map(|line| line.split(','))
+        {
+            let name = directive.split('=').next().unwrap_or_default().trim();
+            let shares = SHARING.iter().any(|one| one.eq_ignore_ascii_case(name));
+            if !name.is_empty() && !shares && !name.eq_ignore_ascii_case("private") {
+                kept.push(directive.trim().to_owned());
+            }
+        }
+    }
+    kept.push("private".to_owned());
+    let value = HeaderValue::try_from(kept.join(", "));
+    headers.insert(
+        CACHE_CONTROL,
+        value.unwrap_or(HeaderValue::from_static("private")),
+    );
+    remove_targeted(headers);
+}
+
+/// Directives by which an answer is shared.
+const SHARING: &[&str] = &["public", "s-maxage", "proxy-revalidate"];
+
+/// Takes away what speaks to shared caches past `Cache-Control` (RFC 9213 and its forerunners).
+fn remove_targeted(headers: &mut HeaderMap) {
+    let is_targeted = |name: &HeaderName| {
+        let name = name.as_str();
+        name.ends_with("-cache-control") || name == "surrogate-control" || name == "x-accel-expires"
+    };
+    while let Some(name) = headers.keys().find(|name| is_targeted(name)).cloned() {
+        headers.remove(name);
     }
 }
 

@@ -207,19 +207,32 @@ fn an_identity_that_is_too_large_is_refused_not_cut() {
 }
 
 #[test]
-fn an_answer_to_a_person_is_private_unless_the_app_says_otherwise() {
+fn an_answer_to_a_person_is_theirs_alone_whatever_the_app_says() {
     let mut silent = HeaderMap::new();
     make_private(&mut silent);
     assert_eq!(left(&silent), ["cache-control: private"]);
     let mut says = fields(&[("cache-control", "max-age=60")]);
     make_private(&mut says);
-    assert_eq!(
-        left(&says),
-        ["cache-control: max-age=60", "cache-control: private"]
-    );
-    let mut public = fields(&[("cache-control", "public, max-age=60")]);
-    make_private(&mut public);
-    assert_eq!(left(&public), ["cache-control: public, max-age=60"]);
+    assert_eq!(left(&says), ["cache-control: max-age=60, private"]);
+    for (app, told) in [
+        ("public, max-age=60", "max-age=60, private"),
+        ("PUBLIC , S-MaxAge=5,no-transform", "no-transform, private"),
+        ("private, max-age=60", "private, max-age=60"),
+        ("no-store", "no-store"),
+        ("private, s-maxage=9", "private"),
+        ("private=\"set-cookie\", max-age=9", "private"),
+        ("no-cache=\"a, public\"", "private"),
+        ("", "private"),
+    ] {
+        let mut headers = fields(&[
+            ("cache-control", app),
+            ("cdn-cache-control", "max-age=600"),
+            ("surrogate-control", "max-age=600"),
+            ("x-accel-expires", "600"),
+        ]);
+        make_private(&mut headers);
+        assert_eq!(left(&headers), [format!("cache-control: {told}")], "{app}");
+    }
     for (policy, shared) in [
         ("public", true),
         ("S-MaxAge=5", true),

@@ -8,8 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::drain::{Drained, Stage};
 use super::watch::{Seconds, Watch, WatchedStream};
-use super::{Limits, Service};
+use super::{HeadLimit, Limits, Service};
 use crate::base::peer::Peer;
 use crate::transport::body::{Body, InUse};
 
@@ -26,6 +25,10 @@ use crate::transport::body::{Body, InUse};
 const HYPER_FIELDS: usize = 100;
 /// What a field has on the wire besides name and value: a colon, a blank, and the end of the line.
 const FIELD_OVERHEAD: usize = 4;
+
+/// What hyper reads beyond the limits of a head, in fields and in bytes.
+const MORE_FIELDS: usize = 32;
+const MORE_BYTES: usize = 8 * 1024;
 
 /// What the connections of a worker have in common.
 #[derive(Debug)]
@@ -44,13 +47,14 @@ pub(super) async fn serve<S: Service>(
     mut drained: Drained,
 ) {
     let stream = WatchedStream::new(stream, Arc::clone(&watch), shared.seconds.clone());
+    // What exceeds a limit by a little is read whole, so that it can be told and logged like any
+    // other refusal; what exceeds it by more, hyper refuses with a bare 431.
+    let buffer = shared.limits.header_block.saturating_add(MORE_BYTES);
     let mut builder = http1::Builder::new();
-    builder
-        .half_close(false)
-        .max_buf_size(shared.limits.header_block.max(8192));
+    builder.half_close(false).max_buf_size(buffer);
     // Left alone, its own limit needs no memory for the tables of each head.
     if shared.limits.header_fields != HYPER_FIELDS {
-        builder.max_headers(shared.limits.header_fields);
+        builder.max_headers(shared.limits.header_fields.saturating_add(MORE_FIELDS));
     }
     let service = service_fn(|mut request: Request<Incoming>| {
         let (shared, watch) = (Rc::clone(&shared), Arc::clone(&watch));
@@ -88,9 +92,6 @@ async fn answer<S: Service>(
         .uri()
         .path_and_query()
         .map_or(0, |target| target.as_str().len());
-    if target > shared.limits.target {
-        return refuse(StatusCode::URI_TOO_LONG).map(|body| body.guarded(busy));
-    }
     // hyper looks at the size of its buffer while a head is not whole; one that comes whole in a
     // single read has passed that.
     let fields: usize = request
@@ -98,8 +99,17 @@ async fn answer<S: Service>(
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD)
         .sum();
-    if target + fields > shared.limits.header_block {
-        let refused = refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    let exceeded = if target > shared.limits.target {
+        Some(HeadLimit::Target)
+    } else if request.headers().len() > shared.limits.header_fields {
+        Some(HeadLimit::Fields)
+    } else if target + fields > shared.limits.header_block {
+        Some(HeadLimit::Block)
+    } else {
+        None
+    };
+    if let Some(limit) = exceeded {
+        let refused = shared.service.too_large(limit, request, peer);
         return refused.map(|body| body.guarded(busy));
     }
     let mut answering = pin!(shared.service.answer(request, peer));
@@ -117,13 +127,4 @@ async fn answer<S: Service>(
         watch.switched(&shared.seconds);
     }
     response.map(|body| body.guarded(busy))
-}
-
-fn refuse(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("close"));
-    response
 }

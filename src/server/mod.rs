@@ -34,8 +34,36 @@ pub trait Service: 'static {
         peer: Peer,
     ) -> impl Future<Output = Response<Body>>;
 
+    /// The answer to a request whose head, as a whole, is larger than `limit`; it comes instead of
+    /// [`Service::answer`].
+    fn too_large(&self, limit: HeadLimit, request: Request<Incoming>, peer: Peer)
+    -> Response<Body>;
+
     /// The answer to a request that the service panicked at. It costs that request only.
     fn panicked(&self) -> Response<Body>;
+}
+
+/// Which limit a request's head exceeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadLimit {
+    /// [`Limits::target`].
+    Target,
+    /// [`Limits::header_block`].
+    Block,
+    /// [`Limits::header_fields`].
+    Fields,
+}
+
+impl HeadLimit {
+    /// The setting's name.
+    #[must_use]
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::Target => "limits.target",
+            Self::Block => "limits.header_block",
+            Self::Fields => "limits.header_fields",
+        }
+    }
 }
 
 /// Where a listener is bound.

@@ -9,6 +9,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::reach::Reach;
+
 /// Why no connection came about.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
@@ -18,6 +20,9 @@ pub enum DialError {
     /// Nobody answered in time.
     #[error("no connection within {} ms", .0.as_millis())]
     TimedOut(Duration),
+    /// The name leads only to addresses that it may not lead to.
+    #[error("the name leads to this machine or to a link-local address, and may not")]
+    OutOfReach,
 }
 
 /// A plain connection to somewhere.
@@ -38,6 +43,35 @@ pub async fn tcp(host: &str, port: u16, limit: Duration) -> Result<Stream, DialE
     let connected = tokio::time::timeout(limit, TcpStream::connect((bare, port))).await;
     let stream = connected.map_err(|_| DialError::TimedOut(limit))??;
     // Answers go out as they are written: a small one must not wait for a full segment.
+    stream.set_nodelay(true)?;
+    Ok(Stream::Tcp(stream))
+}
+
+/// Connects to `host` as [`tcp`] does, but only to addresses that `reach` permits. What was looked up
+/// is what is connected to: no second look-up can give another answer.
+///
+/// # Errors
+/// [`DialError`]; [`DialError::OutOfReach`] where no permitted address is left.
+pub async fn tcp_within(
+    reach: &Reach,
+    (host, port): (&str, u16),
+    limit: Duration,
+) -> Result<Stream, DialError> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let connecting = async {
+        let found: Vec<_> = tokio::net::lookup_host((bare, port)).await?.collect();
+        let permitted: Vec<_> = found
+            .iter()
+            .copied()
+            .filter(|address| reach.permits(host, address.ip()))
+            .collect();
+        if permitted.is_empty() && !found.is_empty() {
+            return Err(DialError::OutOfReach);
+        }
+        Ok(TcpStream::connect(permitted.as_slice()).await?)
+    };
+    let connected = tokio::time::timeout(limit, connecting).await;
+    let stream = connected.map_err(|_| DialError::TimedOut(limit))??;
     stream.set_nodelay(true)?;
     Ok(Stream::Tcp(stream))
 }

@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 use super::dial::{self, DialError};
+use super::reach::Reach;
 use super::tls::{self, TlsError};
 
 /// The largest head of an answer, in bytes, and its most fields.
@@ -28,6 +29,7 @@ const MOST_FIELDS: usize = 100;
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     tls: Arc<ClientConfig>,
+    reach: Reach,
 }
 
 /// What one exchange may cost.
@@ -77,12 +79,12 @@ impl ExchangeError {
 }
 
 impl HttpClient {
-    /// A client that trusts the roots in `ca` alone, or the system's. Reading the system's takes
-    /// milliseconds, so it is done once.
+    /// A client that trusts the roots in `ca` alone, or the system's, and connects to what `reach`
+    /// permits. Reading the system's roots takes milliseconds, so it is done once.
     ///
     /// # Errors
     /// [`TlsError`].
-    pub fn new(ca: Option<&Path>) -> Result<Self, TlsError> {
+    pub fn new(ca: Option<&Path>, reach: Reach) -> Result<Self, TlsError> {
         static SYSTEM: OnceLock<Arc<ClientConfig>> = OnceLock::new();
         let tls = match (ca, SYSTEM.get()) {
             (None, Some(known)) => Arc::clone(known),
@@ -92,7 +94,7 @@ impl HttpClient {
             })),
             (Some(_), _) => tls::client_config(ca)?,
         };
-        Ok(Self { tls })
+        Ok(Self { tls, reach })
     }
 
     /// Sends `request`, whose URI is absolute, and reads the whole answer, whatever its status. A
@@ -123,7 +125,7 @@ impl HttpClient {
         };
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let request = in_origin_form(request, &uri)?;
-        let stream = dial::tcp(host, port, bounds.total).await?;
+        let stream = dial::tcp_within(&self.reach, (host, port), bounds.total).await?;
         if secure {
             let name = host
                 .trim_start_matches('[')

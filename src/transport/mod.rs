@@ -3,4 +3,5 @@
 pub mod body;
 pub mod dial;
 pub mod http_client;
+pub mod reach;
 pub mod tls;

@@ -5,17 +5,23 @@
 //! tests, where `unwrap` is in order.
 
 #[cfg(test)]
+mod askers; // people are sent to sign in, programs are told, and each in a form that they can read
+#[cfg(test)]
 mod bad_tokens; // whatever is wrong with an ID token, nobody is let in
 #[cfg(test)]
 mod callback; // an answer of the provider works once, for one browser, in one form
 #[cfg(test)]
 mod canaries; // no secret is in any log, page or request
 #[cfg(test)]
+mod catalogue; // every error has its code, its page, its reference, and a log line that tells why
+#[cfg(test)]
 mod cli; // the binary itself: what it says and how it ends
 #[cfg(test)]
 mod conversation; // a provider that misbehaves: nothing comes of it but a page that says so
 #[cfg(test)]
 mod cookies; // nobody gains or loses a session by what stands in a Cookie field
+#[cfg(test)]
+mod custom_pages; // templates, a style and a logo of the operator's own
 #[cfg(test)]
 mod demo_faults; // the provider that misbehaves does so
 #[cfg(test)]
@@ -29,15 +35,23 @@ mod foreign_providers; // the same story at providers that others wrote
 #[cfg(test)]
 mod forwarding; // messages as such: versions, interim and early answers, ways that break
 #[cfg(test)]
+mod fragments; // with `login.keep_fragment` a login leads back to the very fragment
+#[cfg(test)]
 mod guards; // whatever a request brings, the app gets what the gate says and nothing else
 #[cfg(test)]
 mod identity; // who somebody is comes from issuer and subject, and rules believe only what was vouched for
 #[cfg(test)]
 mod key_rotation; // session keys change without anybody being signed out
 #[cfg(test)]
+mod languages; // people read their own language, programs read English
+#[cfg(test)]
 mod log_lines; // each line of the log is one JSON object, whatever was sent
 #[cfg(test)]
 mod login; // a login lands where it started, and the app knows who it is
+#[cfg(test)]
+mod outages; // whatever is out of order behind the gate, the answer is defined
+#[cfg(test)]
+mod outbound; // what the gate connects to, and whom it believes there
 #[cfg(test)]
 mod passage; // what is permitted passes as it is: bodies, streams, upgrades, connections
 #[cfg(test)]
@@ -58,5 +72,7 @@ mod session_lifetime; // a session ends when it should, and not before
 mod several_providers; // one provider's word is never taken for another's
 #[cfg(test)]
 mod signing_out; // signing out ends the session here first, whatever the provider does
+#[cfg(test)]
+mod single_page_apps; // what an app of one page needs to know about its session
 #[cfg(test)]
 mod support;

@@ -16,7 +16,7 @@ use sidegate::server::drain::{Drain, Stage};
 use sidegate::server::listener::Listener;
 use sidegate::server::passed::Passed;
 use sidegate::server::worker::Workers;
-use sidegate::server::{Limits, ListenAddress, Service};
+use sidegate::server::{HeadLimit, Limits, ListenAddress, Service};
 use sidegate::transport::body::Body;
 
 use crate::support::instance::{Instance, PUBLIC, World, yaml};
@@ -412,6 +412,12 @@ impl Service for Fragile {
         tokio::task::yield_now().await;
         assert_ne!(path, "/later");
         Response::new(Body::from(Bytes::from_static(b"fine")))
+    }
+
+    fn too_large(&self, _: HeadLimit, _: Request<Incoming>, _: Peer) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        response
     }
 
     fn panicked(&self) -> Response<Body> {

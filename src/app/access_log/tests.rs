@@ -7,7 +7,7 @@ use super::*;
 use crate::app::log_line::{Colour, Style};
 use crate::app::log_names::UserLogging;
 use crate::app::log_sink::tests::written;
-use crate::app::respond::samples::{faults, identity, session};
+use crate::app::respond::samples::{faults, identity, session, upstream_failure};
 
 const ADDRESS: ClientAddress = ClientAddress::Ip(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)));
 
@@ -54,7 +54,7 @@ fn a_line_tells_what_was_asked_and_what_was_answered() {
         provider: Some("corp"),
         route: Some("admin"),
         status: StatusCode::BAD_GATEWAY,
-        fault: Some(&Fault::UpstreamConnect),
+        fault: Some(&Fault::UpstreamConnect(upstream_failure("x"))),
         user_agent: Some(&agent),
         ..record("/x", "dash.test")
     };
@@ -66,7 +66,7 @@ fn a_line_tells_what_was_asked_and_what_was_answered() {
              \"host\":\"dash.test\",\"path\":\"/x\",\"status\":502,\"bytes_in\":3,\"bytes_out\":5,\
              \"duration_ms\":1.500,\"upstream_ms\":1.000,\"user\":\"alice\",\"session\":\"{}\",\
              \"provider\":\"corp\",\"route\":\"admin\",\"reason\":\"upstream_connect\",\
-             \"detail\":\"no connection to the upstream\",\"user_agent\":\"curl/8.5.0\"}}\n",
+             \"detail\":\"no connection to upstream `x` at x: x\",\"user_agent\":\"curl/8.5.0\"}}\n",
             name.as_str()
         )
     );
@@ -109,7 +109,7 @@ fn whose_fault_it_is_decides_how_important_the_line_is() {
         let mut log = AccessLog::new(sink.clone(), Level::Error);
         log.write(&record("/dull", "dash.test"));
         log.write(&AccessRecord {
-            fault: Some(&Fault::Internal),
+            fault: Some(&Fault::Internal("x".into())),
             ..record("/broken", "dash.test")
         });
     });

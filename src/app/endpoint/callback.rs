@@ -9,6 +9,7 @@ use crate::app::endpoint::Visit;
 use crate::app::endpoint::login::{self, Beginning};
 use crate::app::reply::{Answer, Reply};
 use crate::app::respond::Fault;
+use crate::app::respond::unmet::Unmet;
 use crate::base::return_to::ReturnTo;
 use crate::gate::access::Verdict;
 use crate::gate::facts::{Asker, Facts};
@@ -43,6 +44,7 @@ pub async fn finish(provider: &str, facts: &Facts, visit: &Visit<'_>) -> Reply {
                 Ok(reply) => reply,
                 // A login that failed is spent: its cookie goes, a session that was there stays.
                 Err(fault) => {
+                    let fault = fault.with_redirect_uri(provider.redirect_uri());
                     tell_failure(provider, &fault, visit);
                     let page = page_of_state(&state, visit);
                     let reply = Reply::refuse(fault).with_cookies([cookies.forget(&state)]);
@@ -60,8 +62,15 @@ pub async fn finish(provider: &str, facts: &Facts, visit: &Visit<'_>) -> Reply {
             };
             login::begin_at(provider, &beginning, visit).with_cookies([cookies.forget(&state)])
         }
+        Recalled::Expired(_) => {
+            let fault = Fault::StateExpired;
+            tell_failure(provider, &fault, visit);
+            let page = page_of_state(&state, visit);
+            let reply = Reply::refuse(fault).with_cookies([cookies.forget(&state)]);
+            reply.leading_to(Some(page))
+        }
         Recalled::Finished(_) => to_page(&page_of_state(&state, visit)),
-        Recalled::Expired(_) | Recalled::Unusable | Recalled::Absent => {
+        Recalled::Unusable | Recalled::Absent => {
             lost(provider, Some(&state), &response, facts, visit)
         }
     }
@@ -70,10 +79,10 @@ pub async fn finish(provider: &str, facts: &Facts, visit: &Visit<'_>) -> Reply {
 fn tell_failure(provider: &Provider, fault: &Fault, visit: &Visit<'_>) {
     let provider = provider.id();
     visit.teller.tell(&match fault {
-        Fault::NotAdmittedHere(identity, missing) => AuditEvent::LoginDenied {
+        Fault::NotAdmittedHere(identity, unmet) => AuditEvent::LoginDenied {
             provider,
             identity,
-            missing: *missing,
+            unmet,
         },
         fault => AuditEvent::LoginFailed {
             provider: Some(provider),
@@ -122,16 +131,14 @@ async fn redeem(
     let who = match exchange.await {
         Ok(Ok(who)) => who,
         Ok(Err(error)) => {
-            let reference = visit.teller.reference.get_or_draw(visit.live.entropy);
-            tracing::warn!(%reference, provider = provider.id(), reason = %error, "login not completed");
             if is_dead(&error) {
                 // By the provider's own word: nothing is left to be done twice, and made-up codes
                 // must not fill the memory.
                 visit.live.claims.release(Act::Callback, state);
             }
-            return Err(error.into());
+            return Err(Fault::of_login(error, provider));
         }
-        Err(_) => return Err(Fault::Internal),
+        Err(error) => return Err(Fault::Internal(error.to_string().into())),
     };
     if visibility == Visibility::Unseen
         && visit
@@ -143,7 +150,8 @@ async fn redeem(
         return Ok(begin_again(provider, &page, wishes, state, visit));
     }
     if let Verdict::NotMet(missing) = provider.admits(&who.identity) {
-        return Err(Fault::NotAdmittedHere(Box::new(who.identity), missing));
+        let unmet = Unmet::of_admit(missing, provider.settings());
+        return Err(Fault::NotAdmittedHere(Box::new(who.identity), unmet));
     }
     admit(who, state, &page, visit)
 }
@@ -194,7 +202,7 @@ fn is_dead(error: &LoginError) -> bool {
 /// Begins the session. Whatever the browser had before, it has this now.
 fn admit(who: SignedIn, state: &str, page: &ReturnTo, visit: &Visit<'_>) -> Result<Reply, Fault> {
     let generation = visit.generation;
-    let id = visit.live.entropy.bytes().map_err(|_| Fault::Internal)?;
+    let id = visit.live.entropy.bytes().map_err(Fault::of_entropy)?;
     let limits = generation.config.session.limits;
     let mut session = Session::start(who, id, limits, visit.now);
     let write = |session: &Session| {

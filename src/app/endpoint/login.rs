@@ -1,10 +1,12 @@
 //! Begins a login: where the browser goes, and the cookie that will know it again.
 
+use crate::app::audit::AuditEvent;
 use crate::app::endpoint::Visit;
 use crate::app::endpoint::parameters::{Parameters, RETURN_TO};
 use crate::app::reply::{Answer, Reply};
 use crate::app::respond::Fault;
 use crate::app::respond::details::{LostCookie, LostCookieReason};
+use crate::base::entropy::NoEntropy;
 use crate::base::return_to::ReturnTo;
 use crate::base::secret::Secret;
 use crate::gate::facts::{Asker, Facts};
@@ -107,7 +109,7 @@ pub fn begin_at(provider: &Provider, beginning: &Beginning, visit: &Visit<'_>) -
     if visit.session().is_none() && cookies.recent_finishes(visit.presented) >= LOOP {
         return Reply::refuse(Fault::LoginLoop(LostCookie {
             name: visit.generation.names.session().to_owned(),
-            why: LostCookieReason::Blocked,
+            why: LostCookieReason::of(&visit.generation.config.session.cookie),
         }));
     }
     match try_begin(provider, beginning, &cookies, visit) {
@@ -123,7 +125,12 @@ pub fn begin_at(provider: &Provider, beginning: &Beginning, visit: &Visit<'_>) -
         outcome => outcome,
     }
     .unwrap_or_else(|failure| {
-        Reply::refuse(failure.into()).leading_to(Some(beginning.page.clone()))
+        let fault = failure.told(provider);
+        visit.teller.tell(&AuditEvent::LoginFailed {
+            provider: Some(provider.id()),
+            fault: &fault,
+        });
+        Reply::refuse(fault).leading_to(Some(beginning.page.clone()))
     })
 }
 
@@ -134,7 +141,7 @@ fn try_begin(
     visit: &Visit<'_>,
 ) -> Result<Reply, Failure> {
     let (generation, entropy) = (visit.generation, visit.live.entropy);
-    let draw = || entropy.token().map_err(|_| Failure::NoEntropy);
+    let draw = || entropy.token().map_err(Failure::NoEntropy);
     let state = LoginState {
         id: draw()?,
         return_to: Some(beginning.page.as_str().to_owned()),
@@ -166,7 +173,7 @@ fn try_begin(
 
 /// Why a login did not begin.
 enum Failure {
-    NoEntropy,
+    NoEntropy(NoEntropy),
     Write(WriteError),
     Provider(LoginError),
 }
@@ -183,12 +190,12 @@ impl From<LoginError> for Failure {
     }
 }
 
-impl From<Failure> for Fault {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::NoEntropy => Self::Internal,
-            Failure::Write(error) => error.into(),
-            Failure::Provider(error) => error.into(),
+impl Failure {
+    fn told(self, provider: &Provider) -> Fault {
+        match self {
+            Self::NoEntropy(error) => Fault::of_entropy(error),
+            Self::Write(error) => error.into(),
+            Self::Provider(error) => Fault::of_login(error, provider),
         }
     }
 }

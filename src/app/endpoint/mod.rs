@@ -18,6 +18,7 @@ use crate::app::reply::Reply;
 use crate::base::clock::UnixTime;
 use crate::base::entropy::Entropy;
 use crate::base::return_to::ReturnTo;
+use crate::config::Fragment;
 use crate::gate::client_address::ClientAddress;
 use crate::gate::endpoint::Endpoint;
 use crate::gate::facts::Facts;
@@ -94,19 +95,26 @@ impl Visit<'_> {
         let _ = tokio::time::timeout(FIRST_ANSWER, all).await;
     }
 
-    /// `wanted`, if it is a page of the app: going back to an endpoint of ours leads nowhere.
-    #[must_use]
-    pub fn page(&self, wanted: Option<ReturnTo>) -> ReturnTo {
-        wanted
-            .filter(|page| !self.generation.gate.is_own_place(page.as_str()))
-            .unwrap_or_else(|| self.home())
-    }
-
-    /// A page that comes as text: from a query, or back from the sealed state.
+    /// A page of the app that comes as text, from a query or back from the sealed state; else home:
+    /// going back to an endpoint of ours leads nowhere.
     #[must_use]
     pub fn page_of_text(&self, text: Option<&str>) -> ReturnTo {
         let origin = self.generation.config.public_url.origin();
-        self.page(text.and_then(|text| ReturnTo::parse_for(text, origin)))
+        let (text, fragment) = match (self.generation.config.login.fragment, text) {
+            (Fragment::Kept, Some(text)) => match text.split_once('#') {
+                Some((text, fragment)) => (Some(text), Some(fragment)),
+                None => (Some(text), None),
+            },
+            (Fragment::Kept | Fragment::Dropped, text) => (text, None),
+        };
+        let wanted = text
+            .and_then(|text| ReturnTo::parse_for(text, origin))
+            .filter(|page| !self.generation.gate.is_own_place(page.as_str()));
+        match (wanted, fragment) {
+            (Some(page), Some(fragment)) => page.with_fragment(fragment),
+            (Some(page), None) => page,
+            (None, _) => self.home(),
+        }
     }
 }
 

@@ -1,15 +1,28 @@
 //! Who am I, as a page or as JSON, with the session's times; never tokens. Looking is no activity:
-//! it does not keep a session alive.
+//! it does not keep a session alive. `passive=1` is for scripts that look again and again: it is
+//! JSON, whatever is accepted.
 
 use crate::app::endpoint::Visit;
+use crate::app::endpoint::parameters::Parameters;
 use crate::app::pages::{Page, WhoAmI};
 use crate::app::reply::{Answer, Reply};
-use crate::app::respond::Fault;
+use crate::app::respond::{Fault, Form};
 use crate::gate::facts::Facts;
 
 /// Tells who is signed in.
 #[must_use]
-pub fn show(_facts: &Facts, visit: &Visit<'_>) -> Reply {
+pub fn show(facts: &Facts, visit: &Visit<'_>) -> Reply {
+    let Ok(query) = Parameters::parse(facts.target().query(), &[("passive", &[])]) else {
+        return Reply::refuse(Fault::RepeatedParameter);
+    };
+    let reply = tell(visit);
+    match query.one("passive") {
+        Some("1") => reply.told_as(Form::Json),
+        _ => reply,
+    }
+}
+
+fn tell(visit: &Visit<'_>) -> Reply {
     let Some(session) = visit.session() else {
         return Reply::refuse(Fault::LoginRequired);
     };
@@ -26,6 +39,10 @@ pub fn show(_facts: &Facts, visit: &Visit<'_>) -> Reply {
     Reply::new(Answer::Page(Page::WhoAmI(WhoAmI {
         idle_expires_in: session.idle_expires_in(config.session.limits, visit.now),
         absolute_expires_in: session.absolute_expires_in(config.session.limits, visit.now),
+        token_expires_in: session
+            .grant
+            .as_ref()
+            .map(|grant| grant.access_expires_at.since(visit.now)),
         session: std::sync::Arc::clone(session),
         headers,
         end_session: provider.and_then(|provider| provider.end_session_origin()),

@@ -33,6 +33,8 @@ pub enum Page {
     SignedOut(SignedOut),
     /// Who am I.
     WhoAmI(WhoAmI),
+    /// On the way to sign in, so that the fragment of this page is not lost.
+    KeepFragment(ReturnTo),
 }
 
 /// What the sign-in page offers.
@@ -85,6 +87,8 @@ pub struct WhoAmI {
     pub idle_expires_in: Duration,
     /// How long until it ends in any case.
     pub absolute_expires_in: Duration,
+    /// How long the provider's access token is good for, where the session has one: then it is renewed.
+    pub token_expires_in: Option<Duration>,
     /// The names of the identity headers that apps receive.
     pub headers: Vec<String>,
     /// As in [`ConfirmSignOut::end_session`].
@@ -105,12 +109,26 @@ pub fn known_as(identity: &Identity) -> String {
 }
 
 impl Page {
+    /// What it is called where one has to be told from another.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::SignIn(_) => "sign_in",
+            Self::ConfirmSignOut(_) => "sign_out_confirm",
+            Self::SignedOut(_) => "signed_out",
+            Self::WhoAmI(_) => "who_am_i",
+            Self::KeepFragment(_) => "keep_fragment",
+        }
+    }
+
     /// Where its forms may lead, as sources for `form-action`: nowhere, or to ourselves and to the
     /// origin that our answer leads on to. Browsers hold a form to its page's policy through every
     /// redirect.
     pub(super) fn form_action(&self) -> String {
         let end_session = match self {
-            Self::SignIn(_) | Self::SignedOut(_) => return "'none'".to_owned(),
+            Self::SignIn(_) | Self::SignedOut(_) | Self::KeepFragment(_) => {
+                return "'none'".to_owned();
+            }
             Self::ConfirmSignOut(confirm) => &confirm.end_session,
             Self::WhoAmI(who) => &who.end_session,
         };
@@ -186,6 +204,7 @@ impl WhoAmI {
             "started_at": Iso(session.started_at).to_string(),
             "idle_expires_in": self.idle_expires_in.as_secs(),
             "absolute_expires_in": self.absolute_expires_in.as_secs(),
+            "token_expires_in": self.token_expires_in.map(|left| left.as_secs()),
             "headers": self.headers,
         })
     }

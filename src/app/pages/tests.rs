@@ -21,8 +21,9 @@ fn boards() -> ReturnTo {
 fn site(public_url: &str, support: Option<&str>) -> Pages {
     let settings = PageSettings {
         support: support.map(str::to_owned),
+        ..PageSettings::default()
     };
-    Pages::new(&settings, &PublicUrl::parse(public_url).unwrap(), "/oauth2")
+    Pages::new(&settings, &PublicUrl::parse(public_url).unwrap(), "/oauth2").unwrap()
 }
 
 fn pages() -> Pages {
@@ -45,6 +46,7 @@ fn plain_pages(text: &str) -> Vec<Page> {
         session,
         idle_expires_in: Duration::from_mins(1),
         absolute_expires_in: Duration::from_mins(10),
+        token_expires_in: None,
         headers: vec![text.to_owned(), text.to_owned()],
         end_session: end_session.clone(),
     };
@@ -81,14 +83,30 @@ fn plain_pages(text: &str) -> Vec<Page> {
 
 /// Every document there is.
 fn documents(pages: &Pages, text: &str, return_to: &ReturnTo) -> Vec<String> {
+    let all = Language::ALL.into_iter();
+    all.flat_map(|language| documents_in(language, pages, text, return_to))
+        .collect()
+}
+
+/// Every document in one language.
+fn documents_in(
+    language: Language,
+    pages: &Pages,
+    text: &str,
+    return_to: &ReturnTo,
+) -> Vec<String> {
     let circumstances = circumstances(return_to);
-    let of_faults = faults(text)
-        .into_iter()
-        .map(|fault| pages.fault(&fault, &circumstances).unwrap().body);
-    let others = plain_pages(text)
-        .into_iter()
-        .map(|page| pages.page(&page, &circumstances).unwrap().body);
-    of_faults.chain(others).collect()
+    let fault = |fault| {
+        pages
+            .fault(&fault, language, Framing::Alone, &circumstances)
+            .unwrap()
+            .body
+    };
+    let page = |page| pages.page(&page, language, &circumstances).unwrap().body;
+    let of_faults = faults(text).into_iter().map(fault);
+    of_faults
+        .chain(plain_pages(text).into_iter().map(page))
+        .collect()
 }
 
 /// A document's tags in order, each with the names of its attributes. Panics where the document is
@@ -195,9 +213,22 @@ fn every_page_is_small_whole_and_loads_nothing() {
         }
         let handler = |name: &str| name.starts_with("on");
         assert!(!tags.iter().any(|tag| tag.split(' ').skip(1).any(handler)));
-        assert!(document.contains("<html lang=\"en\">"));
         assert!(document.contains("width=device-width, initial-scale=1\""));
         assert!(!document.contains("user-scalable") && !document.contains("maximum-scale"));
+    }
+}
+
+#[test]
+fn every_page_says_its_language_and_has_its_texts() {
+    for language in Language::ALL {
+        let lang = format!("<html lang=\"{}\">", language.tag());
+        let reference = language.words().footer.reference;
+        for document in documents_in(language, &pages(), "x", &boards()) {
+            assert!(document.contains(&lang), "{document}");
+            assert!(document.contains(reference), "{document}");
+            let (_, body) = document.split_once("</style>").unwrap();
+            assert!(!body.contains(['{', '}']), "{body}");
+        }
     }
 }
 
@@ -211,6 +242,67 @@ fn the_policy_names_the_hash_of_the_style_that_is_sent() {
         let hash = STANDARD.encode(digest(&SHA256, style.as_bytes()));
         assert_eq!(pages.style_hash(), format!("'sha256-{hash}'"));
     }
+}
+
+#[test]
+fn every_template_may_be_replaced() {
+    let ours: Vec<&str> = TEMPLATES.iter().map(|(name, _)| *name).collect();
+    assert_eq!(ours, PAGE_TEMPLATES);
+}
+
+fn with_templates(templates: &[(&str, &str)], style: Option<&str>) -> Result<Pages, PagesError> {
+    let settings = PageSettings {
+        templates: templates
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+            .collect(),
+        style: style.map(str::to_owned),
+        ..PageSettings::default()
+    };
+    let public_url = PublicUrl::parse("https://dash.test").unwrap();
+    Pages::new(&settings, &public_url, "/oauth2")
+}
+
+// A9, A22: a template of the operator's own is tried before anybody sees it; what it shows is escaped.
+#[test]
+fn a_template_that_cannot_be_shown_is_found_before_it_is() {
+    let refused = |text: &str| {
+        with_templates(&[("error.html", text)], None)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(refused("{% if %}").starts_with("error.html, line 1: "));
+    assert!(refused("{{ words.steps.nothing }} {{ reference }}").contains("error.html, line 1"));
+    assert!(refused("{{ words.no.such.text }} {{ reference }}").contains("error.html, line 1"));
+    assert!(refused("{{ words.steps.go_to|fill(hots=1) }}").contains("error.html, line 1"));
+    assert!(refused("<h1>Oh</h1>").contains("does not show the reference"));
+    for forbidden in [
+        "<SCRIPT>x</script>",
+        "<link rel=x>",
+        "<p style=\"color:red\">",
+        "<style>x</style><style>y</style>",
+    ] {
+        let text = format!("{forbidden}{{{{ reference }}}}");
+        assert!(refused(&text).contains("forbids"), "{forbidden}");
+    }
+    let huge = "{% for i in range(9000) %}0123456789012345678901234567890123456789{% endfor %}{{ reference }}";
+    assert!(refused(huge).contains("bytes, more than"));
+    let own = "{% extends \"base.html\" %}{% block content %}<p>Ours: {{ advice }} {{ code }} {{ step.label }}</p>{% endblock %}";
+    let pages = with_templates(&[("error.html", own)], Some("p{color:teal}</style>")).unwrap();
+    let html = pages
+        .fault(
+            &Fault::NoRoute,
+            Language::German,
+            Framing::Alone,
+            &circumstances(&way("/x")),
+        )
+        .unwrap();
+    assert!(html.body.contains("<p>Ours: "), "{}", html.body);
+    assert_eq!(html.body.matches("</style>").count(), 1);
+    let (_, rest) = html.body.split_once("<style>").unwrap();
+    let (style, _) = rest.split_once("</style>").unwrap();
+    assert!(style.contains("p{color:teal}"), "{style}");
+    assert_eq!(pages.style_hash(), source_of(style));
 }
 
 /// What an attacker would like to see on a page of ours.
@@ -252,6 +344,68 @@ fn a_hostile_text_changes_nothing_but_the_text() {
     }
 }
 
+// A22, A9: the one page with a script: the script is ours to the byte and has nothing of anybody's in
+// it; the page that was wanted stands in a link.
+#[test]
+fn the_one_script_is_allowed_by_its_hash_and_is_the_same_for_everybody() {
+    let wanted = boards();
+    let mut scripts = std::collections::BTreeSet::new();
+    for language in Language::ALL {
+        for place in ["/", "/calm?a=b", HOSTILE_WAY] {
+            let page = Page::KeepFragment(way(place));
+            let circumstances = circumstances(&wanted);
+            let html = pages().page(&page, language, &circumstances).unwrap();
+            let (before, rest) = html.body.split_once("<script>").unwrap();
+            let (script, after) = rest.split_once("</script>").unwrap();
+            assert!(!after.contains("<script") && !before.contains("<script"));
+            let hash = STANDARD.encode(digest(&SHA256, script.as_bytes()));
+            assert_eq!(html.script, Some(format!("'sha256-{hash}'")));
+            scripts.insert(script.to_owned());
+            let names = tags(&html.body.replace(script, "")).join(" ");
+            assert!(
+                !names.contains("onclick") && names.contains("a class id href"),
+                "{names}"
+            );
+            // The way back is the link's last parameter: the script adds the fragment to its end.
+            let href = before.split("id=\"go\" href=\"").nth(1).unwrap();
+            let href = href.split('"').next().unwrap().replace("&#x2f;", "/");
+            let (_, wanted) = href.rsplit_once("return_to=").unwrap();
+            assert!(!wanted.contains('&'), "{href}");
+        }
+    }
+    assert_eq!(scripts.len(), 1);
+    for document in documents(&pages(), "x", &boards()) {
+        assert!(!document.contains("<script"));
+    }
+}
+
+#[test]
+fn only_the_page_for_frames_may_be_framed_and_only_by_whom_the_operator_named() {
+    let origins = [
+        Origin::parse("https://portal.test").unwrap(),
+        Origin::parse("https://b.test:8443").unwrap(),
+    ];
+    let embedded = pages().embedded_in(&origins);
+    let boards = boards();
+    let circumstances = circumstances(&boards);
+    for fault in faults("x") {
+        for (pages, framing) in [
+            (&pages(), Framing::Framed),
+            (&embedded, Framing::Alone),
+            (&embedded, Framing::Framed),
+        ] {
+            let html = pages.fault(&fault, Language::English, framing, &circumstances);
+            let html = html.unwrap();
+            let may = matches!(fault, Fault::LoginRequired)
+                && framing == Framing::Framed
+                && std::ptr::eq(pages, &raw const embedded);
+            let wanted = may.then_some("https://portal.test https://b.test:8443");
+            assert_eq!(html.frame_ancestors.as_deref(), wanted, "{fault:?}");
+            assert_eq!(html.body.contains("target=\"_blank\""), may);
+        }
+    }
+}
+
 // A9: 100 KB in every slot leave a page that a person can read.
 #[test]
 fn a_huge_text_is_cut_in_every_slot() {
@@ -287,12 +441,14 @@ fn every_link_leads_to_ourselves_or_to_the_operators_contact() {
 #[test]
 fn a_form_may_lead_to_ourselves_and_to_where_the_provider_signs_out() {
     let wanted = |page: &Page| match page {
-        Page::SignIn(_) | Page::SignedOut(_) => "'none'",
+        Page::SignIn(_) | Page::SignedOut(_) | Page::KeepFragment(_) => "'none'",
         Page::ConfirmSignOut(confirm) if confirm.end_session.is_none() => "'self'",
         Page::ConfirmSignOut(_) | Page::WhoAmI(_) => "'self' https://id.test",
     };
     for page in plain_pages("x") {
-        let html = pages().page(&page, &circumstances(&way("/"))).unwrap();
+        let html = pages()
+            .page(&page, Language::English, &circumstances(&way("/")))
+            .unwrap();
         assert_eq!(html.form_action, wanted(&page));
         let form = "<form method=\"post\" action=\"/oauth2/sign_out\">".to_owned();
         let shown = html.body.replace("&#x2f;", "/");
@@ -303,7 +459,14 @@ fn a_form_may_lead_to_ourselves_and_to_where_the_provider_signs_out() {
         );
     }
     for fault in faults("x") {
-        let html = pages().fault(&fault, &circumstances(&way("/"))).unwrap();
+        let html = pages()
+            .fault(
+                &fault,
+                Language::English,
+                Framing::Alone,
+                &circumstances(&way("/")),
+            )
+            .unwrap();
         assert_eq!(html.form_action, "'none'");
         assert!(!html.body.contains("<form"));
     }
@@ -317,7 +480,11 @@ fn a_public_url_with_a_path_keeps_it_in_every_link() {
         "https://dash.test/ops/oauth2/start?return_to=%2Fops%2Fx%3Fa%3Db%26c%3Dd"
     );
     let page = pages
-        .page(&plain_pages("x")[2], &circumstances(&way("/")))
+        .page(
+            &plain_pages("x")[2],
+            Language::English,
+            &circumstances(&way("/")),
+        )
         .unwrap();
     let shown = page.body.replace("&#x2f;", "/");
     assert!(shown.contains("action=\"/ops/oauth2/sign_out\""), "{shown}");
@@ -327,13 +494,20 @@ fn a_public_url_with_a_path_keeps_it_in_every_link() {
 fn who_is_denied_can_choose_another_account_and_keeps_the_way_back() {
     let fault = faults("x").remove(0);
     let page = pages()
-        .fault(&fault, &circumstances(&boards()))
+        .fault(
+            &fault,
+            Language::English,
+            Framing::Alone,
+            &circumstances(&boards()),
+        )
         .unwrap()
         .body;
     let shown = page.replace("&#x2f;", "/").replace("&amp;", "&");
     let link = "https://dash.test/oauth2/start?switch=1&return_to=%2Fboards%2F7%3Ffrom%3Dnow-6h%26to%3Dnow";
     assert!(shown.contains(link), "{shown}");
     assert!(shown.contains("You are signed in as <strong>x</strong>"));
+    let contact = "write to <a href=\"mailto:help@dash.test?subject=Reference%20";
+    assert!(shown.contains(contact), "{shown}");
 }
 
 #[test]

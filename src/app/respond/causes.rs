@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use super::details::{
-    CallbackFault, ClockSkew, IssuerMismatch, ProviderWords, SkewDirection, TokenCheck,
+    CallbackFault, ClockSkew, CodeRefusal, IssuerMismatch, Outage, ProviderWords, SkewDirection,
+    TokenCheck, TokenRefusal, UpstreamFailure,
 };
 use super::fault::Fault;
+use crate::app::iso_time::Iso;
+use crate::base::entropy::NoEntropy;
 use crate::oidc::callback::{CallbackError, RedeemError};
-use crate::oidc::error_code::Refusal;
 use crate::oidc::id_token::IdTokenError;
 use crate::oidc::identity_rules::IdentityError;
 use crate::oidc::jws::JwsError;
 use crate::oidc::token::TokenError;
-use crate::provider::LoginError;
-use crate::proxy::ForwardError;
+use crate::provider::{LoginError, Provider, Standing};
+use crate::proxy::{ForwardError, UpstreamSettings};
 use crate::session::cookie::WriteError;
 
 impl From<CallbackError> for Fault {
@@ -39,43 +41,102 @@ impl From<RedeemError> for Fault {
             RedeemError::IssuerMismatch { expected, got } => {
                 Self::CallbackIssuer(IssuerMismatch::new(&expected, &got))
             }
-            RedeemError::Provider(refusal) => Self::ProviderRefused(words(&refusal)),
+            RedeemError::Provider(refusal) => Self::ProviderRefused(ProviderWords::of(&refusal)),
             RedeemError::Expired => Self::StateExpired,
         }
     }
 }
 
-impl From<LoginError> for Fault {
-    fn from(error: LoginError) -> Self {
+impl Fault {
+    /// Why a login at `provider` came to nothing.
+    #[must_use]
+    pub fn of_login(error: LoginError, provider: &Provider) -> Self {
+        let told = error.to_string();
         match error {
-            LoginError::Unavailable => Self::ProviderUnavailable,
-            LoginError::Begin(_) | LoginError::Request(_) => Self::Internal,
-            LoginError::Exchange { cause, .. } if cause.is_timeout() => Self::ProviderTimedOut,
-            LoginError::Exchange { .. } => Self::ProviderUnavailable,
-            LoginError::Token(TokenError::Refused { refusal, .. }) => {
-                Self::CodeExchangeFailed(words(&refusal))
+            LoginError::Unavailable => Self::ProviderUnavailable(standing(provider)),
+            LoginError::Begin(_) | LoginError::Request(_) => Self::Internal(told.into()),
+            LoginError::Exchange { cause, .. } if cause.is_timeout() => {
+                Self::ProviderTimedOut(Outage::new(&told))
             }
-            LoginError::Token(TokenError::Status(status)) if status >= 500 => {
-                Self::ProviderUnavailable
+            LoginError::Exchange { .. } => Self::ProviderUnavailable(Outage::new(&told)),
+            LoginError::Token(TokenError::Refused { status, refusal }) => {
+                Self::CodeExchangeFailed(CodeRefusal {
+                    status: Some(status),
+                    words: ProviderWords::of(&refusal),
+                })
             }
-            LoginError::Token(error) => {
-                Self::CodeExchangeFailed(ProviderWords::new("unreadable", Some(&error.to_string())))
+            LoginError::Token(TokenError::Status(status)) | LoginError::UserInfoStatus(status)
+                if status >= 500 =>
+            {
+                Self::ProviderUnavailable(Outage::new(&told))
             }
+            LoginError::Token(_) => Self::CodeExchangeFailed(CodeRefusal {
+                status: None,
+                words: ProviderWords::new("unreadable", Some(&told)),
+            }),
             LoginError::IdToken(error) | LoginError::StaleKeys(error) => of_id_token(error),
-            LoginError::UserInfoStatus(status) if status >= 500 => Self::ProviderUnavailable,
             LoginError::UserInfoStatus(_) | LoginError::UserInfo(_) => {
-                Self::TokenInvalid(TokenCheck::UserInfo)
+                Self::TokenInvalid(TokenRefusal::new(TokenCheck::UserInfo, &told))
             }
             LoginError::Identity(error) => of_identity(error),
         }
     }
 }
 
-fn words(refusal: &Refusal) -> ProviderWords {
-    ProviderWords::new(refusal.code.as_str(), refusal.description.as_deref())
+/// What is known of a provider without usable metadata or keys.
+fn standing(provider: &Provider) -> Outage {
+    Outage::new(&match provider.health().standing() {
+        Standing::Unasked => "it has not answered since the start".to_owned(),
+        Standing::Up { .. } => "it answers, but without a key that is asked for".to_owned(),
+        Standing::Down { since, cause } => format!("since {}: {cause}", Iso(since)),
+    })
+}
+
+impl Fault {
+    /// The system gave no random bytes.
+    #[must_use]
+    pub fn of_entropy(error: NoEntropy) -> Self {
+        Self::Internal(error.to_string().into())
+    }
+
+    /// The same, told as what it is where the provider complains of our redirect URI, `sent`.
+    #[must_use]
+    pub fn with_redirect_uri(self, sent: &str) -> Self {
+        let blamed = match &self {
+            Self::ProviderRefused(words) => words.blame_redirect_uri(),
+            Self::CodeExchangeFailed(refusal) => refusal.words.blame_redirect_uri(),
+            _ => false,
+        };
+        if blamed {
+            Self::RedirectMismatch {
+                redirect_uri: sent.to_owned(),
+            }
+        } else {
+            self
+        }
+    }
+
+    /// What went wrong on the way to the upstream of these settings.
+    #[must_use]
+    pub fn of_upstream(error: &ForwardError, settings: &UpstreamSettings) -> Self {
+        let failure = || UpstreamFailure::new(settings, &error.to_string());
+        match error {
+            ForwardError::Connect(_) => Self::UpstreamConnect(failure()),
+            ForwardError::TimedOut(_) => Self::UpstreamTimeout(failure()),
+            ForwardError::Broken(_) | ForwardError::UnaskedSwitch => {
+                Self::UpstreamProtocol(failure())
+            }
+            ForwardError::Upload(error) => Self::RequestBody(*error),
+            ForwardError::IdentityTooLarge(header, limit) => Self::IdentityTooLarge {
+                header: header.clone(),
+                limit: *limit,
+            },
+        }
+    }
 }
 
 fn of_id_token(error: IdTokenError) -> Fault {
+    let told = error.to_string();
     let behind = |seconds| {
         Fault::ClockSkew(ClockSkew {
             by: Duration::from_secs(seconds),
@@ -103,7 +164,7 @@ fn of_id_token(error: IdTokenError) -> Fault {
         IdTokenError::TooOld(_) => TokenCheck::SignInTooOld,
         IdTokenError::AccessTokenHash => TokenCheck::AccessTokenHash,
     };
-    Fault::TokenInvalid(check)
+    Fault::TokenInvalid(TokenRefusal::new(check, &told))
 }
 
 fn of_jws(error: &JwsError) -> TokenCheck {
@@ -120,7 +181,9 @@ fn of_identity(error: IdentityError) -> Fault {
         IdentityError::Subject(claim) | IdentityError::Groups(claim) => {
             Fault::IdentityUnusable { claim }
         }
-        IdentityError::OtherSubject => Fault::TokenInvalid(TokenCheck::UserInfo),
+        IdentityError::OtherSubject => {
+            Fault::TokenInvalid(TokenRefusal::new(TokenCheck::UserInfo, &error.to_string()))
+        }
         IdentityError::TooManyGroups => Fault::IdentityUnusable {
             claim: "groups (too many)".to_owned(),
         },
@@ -135,19 +198,9 @@ impl From<WriteError> for Fault {
                 limit: found.limit,
                 largest: found.largest,
             },
-            WriteError::Seal(_) | WriteError::Payload(_) => Self::Internal,
-        }
-    }
-}
-
-impl From<&ForwardError> for Fault {
-    fn from(error: &ForwardError) -> Self {
-        match error {
-            ForwardError::Connect(_) => Self::UpstreamConnect,
-            ForwardError::TimedOut(_) => Self::UpstreamTimeout,
-            ForwardError::Broken(_) | ForwardError::UnaskedSwitch => Self::UpstreamProtocol,
-            ForwardError::Upload(error) => Self::RequestBody(*error),
-            ForwardError::IdentityTooLarge(..) => Self::Internal,
+            WriteError::Seal(_) | WriteError::Payload(_) => {
+                Self::Internal(error.to_string().into())
+            }
         }
     }
 }

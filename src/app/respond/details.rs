@@ -7,16 +7,9 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::app::shown::shown;
-use crate::gate::access::Missing;
-
-/// Which limit a request's head exceeds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeadLimit {
-    /// `limits.header_block`.
-    Block,
-    /// `limits.header_fields`.
-    Fields,
-}
+use crate::oidc::error_code::Refusal;
+use crate::proxy::{UpstreamAddress, UpstreamSettings};
+use crate::session::{CookieSettings, SameSite};
 
 /// What is wrong with what came to the callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +44,15 @@ pub struct IssuerMismatch {
 pub struct ProviderWords {
     code: String,
     description: Option<String>,
+}
+
+/// What a provider's best-known refusals mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KnownRefusal {
+    /// Entra: the person is not assigned to the app.
+    NotAssigned,
+    /// Entra: an administrator has to consent to the app first.
+    ConsentNeeded,
 }
 
 /// The check of an ID token that failed.
@@ -88,6 +90,35 @@ pub enum TokenCheck {
     UserInfo,
 }
 
+/// Why what a provider says of a person is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRefusal {
+    /// The check that failed.
+    pub check: TokenCheck,
+    what: String,
+}
+
+/// What does not answer at a provider, and why, cut to 300 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage(String);
+
+/// A refusal by the token endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeRefusal {
+    /// The status, where the provider refused in words.
+    pub status: Option<u16>,
+    /// The provider's words, or ours about what cannot be read.
+    pub words: ProviderWords,
+}
+
+/// Which upstream failed, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamFailure {
+    name: String,
+    address: String,
+    why: String,
+}
+
 /// How far two clocks are apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockSkew {
@@ -115,14 +146,15 @@ pub struct LostCookie {
     pub why: LostCookieReason,
 }
 
-/// Why a browser does not send a cookie back.
+/// Why a browser does not send the session's cookie back, while those of its logins come: they are
+/// for the host alone, and `SameSite=Lax` or less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LostCookieReason {
-    /// The page was opened over plain http, and the cookie is for https alone.
-    SecureOverHttp,
-    /// The page is on a host that the cookie is not for.
-    OtherHost,
-    /// None that can be told from here: the browser blocks or drops cookies.
+    /// It is `SameSite=Strict`, and the way back from a provider begins at another site.
+    SameSite,
+    /// It is for a domain that the browser does not take here.
+    Domain,
+    /// None that can be told from here: the browser, or something before it, blocks or drops it.
     Blocked,
 }
 
@@ -169,6 +201,49 @@ impl ProviderWords {
         }
     }
 
+    /// The provider's words as they came.
+    #[must_use]
+    pub fn of(refusal: &Refusal) -> Self {
+        Self::new(refusal.code.as_str(), refusal.description.as_deref())
+    }
+
+    /// What it means, where the description holds one of the numbers by which a provider of many
+    /// tenants tells its refusals apart: they mean the same in every language.
+    #[must_use]
+    pub fn known(&self) -> Option<KnownRefusal> {
+        const MARKS: [(&str, KnownRefusal); 2] = [
+            ("AADSTS50105", KnownRefusal::NotAssigned),
+            ("AADSTS65001", KnownRefusal::ConsentNeeded),
+        ];
+        let described = self.description.as_deref()?;
+        let known = MARKS.iter().find(|(mark, _)| described.contains(mark))?;
+        Some(known.1)
+    }
+
+    /// Whether the provider complains of the redirect URI: the only refusal that names its own
+    /// remedy. There is no standard code for it (RFC 6749 section 3.1.2.4 lets a provider say it on
+    /// its own page only), so the best-known spellings are looked for.
+    #[must_use]
+    pub fn blame_redirect_uri(&self) -> bool {
+        const MARKS: [&str; 4] = [
+            "redirect_uri",
+            "redirect uri",
+            "redirect url",
+            "aadsts50011",
+        ];
+        let about = |text: &str| {
+            let text = text.to_ascii_lowercase();
+            MARKS.iter().any(|mark| text.contains(mark))
+        };
+        match self.code.as_str() {
+            "redirect_uri_mismatch" | "invalid_redirect_uri" => true,
+            "invalid_request" | "invalid_grant" | "unauthorized_client" | "invalid_client" => {
+                self.description.as_deref().is_some_and(about)
+            }
+            _ => false,
+        }
+    }
+
     /// A person's or a rule's "no" is a 403, everything else that the provider dislikes a 400.
     pub(super) fn status(&self) -> StatusCode {
         if self.code == "access_denied" {
@@ -186,6 +261,106 @@ impl fmt::Display for ProviderWords {
             Some(description) => write!(f, " ({description})"),
             None => Ok(()),
         }
+    }
+}
+
+impl KnownRefusal {
+    /// For the operator; goes on where the provider's words end.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::NotAssigned => {
+                ": the person is not assigned to the application at the provider; assign them, or \
+                 let the application take everybody"
+            }
+            Self::ConsentNeeded => {
+                ": an administrator of the tenant has to consent to the application first"
+            }
+        }
+    }
+}
+
+impl TokenRefusal {
+    /// The check, and what it expected against what it got; cut to 300 characters.
+    #[must_use]
+    pub fn new(check: TokenCheck, what: &str) -> Self {
+        Self {
+            check,
+            what: shown(what, 300),
+        }
+    }
+}
+
+impl fmt::Display for TokenRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.what, self.check)
+    }
+}
+
+impl Outage {
+    /// What is wrong, in words for an operator.
+    #[must_use]
+    pub fn new(what: &str) -> Self {
+        Self(shown(what, 300))
+    }
+}
+
+impl fmt::Display for Outage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for CodeRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(status) = self.status {
+            write!(f, "{status} ")?;
+        }
+        write!(f, "{}", self.words)?;
+        f.write_str(match self.words.code() {
+            "invalid_client" => {
+                "; the provider does not take our client_id with this client_secret and this way \
+                 to prove it: compare the three with what is registered there"
+            }
+            "invalid_grant" => {
+                "; the code is spent, was too old, or was issued for another redirect_uri"
+            }
+            "unauthorized_client" => {
+                "; the client is not allowed the authorization code grant at the provider"
+            }
+            _ => "",
+        })
+    }
+}
+
+impl UpstreamFailure {
+    /// The failure of the upstream of these settings; `why` is cut to 200 characters.
+    #[must_use]
+    pub fn new(settings: &UpstreamSettings, why: &str) -> Self {
+        let address = match &settings.address {
+            UpstreamAddress::Tcp { host, port } => format!("{host}:{port}"),
+            UpstreamAddress::Unix(path) => path.display().to_string(),
+        };
+        Self::of(&settings.name, &address, why)
+    }
+
+    /// The failure of the upstream with this name and address.
+    #[must_use]
+    pub fn of(name: &str, address: &str, why: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            address: address.to_owned(),
+            why: shown(why, 200),
+        }
+    }
+}
+
+impl fmt::Display for UpstreamFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "upstream `{}` at {}: {}",
+            self.name, self.address, self.why
+        )
     }
 }
 
@@ -211,15 +386,6 @@ impl fmt::Display for IssuerMismatch {
     }
 }
 
-impl HeadLimit {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Block => "limits.header_block",
-            Self::Fields => "limits.header_fields",
-        }
-    }
-}
-
 impl SkewDirection {
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -230,27 +396,30 @@ impl SkewDirection {
 }
 
 impl LostCookieReason {
+    /// The likeliest reason with these settings.
+    #[must_use]
+    pub fn of(settings: &CookieSettings) -> Self {
+        match settings {
+            CookieSettings {
+                same_site: SameSite::Strict,
+                ..
+            } => Self::SameSite,
+            CookieSettings {
+                domain: Some(_), ..
+            } => Self::Domain,
+            CookieSettings { .. } => Self::Blocked,
+        }
+    }
+
     /// For the operator.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::SecureOverHttp => "it is for https, and the page was opened over plain http",
-            Self::OtherHost => "it is for another host than the page was opened on",
-            Self::Blocked => "the browser blocks or drops it",
+            Self::SameSite => {
+                "with same_site: strict it is left out on the way back from another site"
+            }
+            Self::Domain => "it is for session.cookie.domain, which the browser may not take here",
+            Self::Blocked => "the browser, or something before it, blocks or drops it",
         }
-    }
-}
-
-/// What is missing, in a word for logs.
-#[must_use]
-pub fn word(missing: Missing) -> &'static str {
-    match missing {
-        Missing::Group => "group",
-        Missing::CompleteGroups => "complete groups",
-        Missing::Email => "e-mail address",
-        Missing::VerifiedEmail => "verified e-mail address",
-        Missing::OtherEmail => "another e-mail address",
-        Missing::Subject => "another subject",
-        Missing::Alternative => "every alternative",
     }
 }

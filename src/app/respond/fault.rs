@@ -4,18 +4,21 @@
 //! `Display` is the operator's text. It goes to the log beside the reference, never to a page, and
 //! holds no secret: codes, tokens, cookies and bodies have no place in these variants.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 
 use super::details::{
-    CallbackFault, ClockSkew, HeadLimit, IssuerMismatch, LostCookie, ProviderWords, TokenCheck,
-    word,
+    CallbackFault, ClockSkew, CodeRefusal, IssuerMismatch, KnownRefusal, LostCookie, Outage,
+    ProviderWords, TokenRefusal, UpstreamFailure,
 };
+use super::unmet::Unmet;
 use crate::gate::access::Missing;
 use crate::gate::decision::Denial;
 use crate::gate::facts::Malformed;
 use crate::oidc::claims::Identity;
+use crate::server::HeadLimit;
 use crate::session::Session;
 use crate::transport::body::BodyError;
 
@@ -30,11 +33,11 @@ pub enum Fault {
     #[error("nobody is signed in any more; the request's body is lost")]
     BodyLost,
     /// Somebody is signed in, but the route's condition is not met.
-    #[error("the route's condition is not met: {}", word(*.1))]
-    NotAdmitted(Arc<Session>, Missing),
+    #[error("{1}")]
+    NotAdmitted(Arc<Session>, Unmet),
     /// Somebody proved who they are, but the provider's `admit` condition is not met.
-    #[error("the provider's admit condition is not met: {}", word(*.1))]
-    NotAdmittedHere(Box<Identity>, Missing),
+    #[error("{1}")]
+    NotAdmittedHere(Box<Identity>, Unmet),
     /// No route matches.
     #[error("no route matches")]
     NoRoute,
@@ -58,8 +61,8 @@ pub enum Fault {
     /// The target is longer than the limit.
     #[error("the request target is longer than limits.target")]
     TargetTooLong,
-    /// The head is larger than a limit.
-    #[error("the request head is larger than {}", .0.as_str())]
+    /// The head is larger than a limit, which is not that of [`Fault::TargetTooLong`].
+    #[error("the request head is larger than {}", .0.setting())]
     HeaderTooLarge(HeadLimit),
     /// The endpoint exists, but not for this method; the methods that it takes.
     #[error("the endpoint takes {0} only")]
@@ -93,7 +96,7 @@ pub enum Fault {
 
     // --- the provider
     /// The provider refused, in its own words.
-    #[error("the provider refused: {0}")]
+    #[error("the provider refused: {}{}", .0, .0.known().map_or("", KnownRefusal::as_str))]
     ProviderRefused(ProviderWords),
     /// The provider does not know our redirect URI; this is how it must be registered.
     #[error("the provider does not know our redirect_uri; register exactly `{redirect_uri}`")]
@@ -102,17 +105,17 @@ pub enum Fault {
         redirect_uri: String,
     },
     /// The provider cannot be reached, or its metadata and keys are not known yet.
-    #[error("the provider is not answering")]
-    ProviderUnavailable,
+    #[error("the provider is not answering: {0}")]
+    ProviderUnavailable(Outage),
     /// The provider took too long.
-    #[error("the provider took too long to answer")]
-    ProviderTimedOut,
+    #[error("the provider took too long to answer: {0}")]
+    ProviderTimedOut(Outage),
     /// The token endpoint refused the code.
     #[error("the token endpoint refused the code: {0}")]
-    CodeExchangeFailed(ProviderWords),
+    CodeExchangeFailed(CodeRefusal),
     /// A check of the ID token failed: which one.
-    #[error("the ID token is refused: {0}")]
-    TokenInvalid(TokenCheck),
+    #[error("the provider's word is refused: {0}")]
+    TokenInvalid(TokenRefusal),
     /// The ID token is of another issuer.
     #[error("the ID token is of another issuer: {0}")]
     TokenIssuer(IssuerMismatch),
@@ -131,14 +134,14 @@ pub enum Fault {
 
     // --- the upstream
     /// No connection to the upstream.
-    #[error("no connection to the upstream")]
-    UpstreamConnect,
+    #[error("no connection to {0}")]
+    UpstreamConnect(UpstreamFailure),
     /// The upstream took too long to begin its answer.
-    #[error("the upstream took too long to begin its answer")]
-    UpstreamTimeout,
+    #[error("no answer from {0}")]
+    UpstreamTimeout(UpstreamFailure),
     /// The upstream's answer is not HTTP, or ended in the middle of its head.
-    #[error("the upstream's answer is not HTTP")]
-    UpstreamProtocol,
+    #[error("no usable answer from {0}")]
+    UpstreamProtocol(UpstreamFailure),
 
     // --- ourselves
     /// The session does not fit into cookies that browsers keep.
@@ -153,12 +156,22 @@ pub enum Fault {
         /// The claim or value that takes the most of it.
         largest: &'static str,
     },
+    /// An identity header for the app would be larger than apps take; it is never cut.
+    #[error(
+        "the identity header `{header}` would be larger than {limit} bytes, and it is never cut"
+    )]
+    IdentityTooLarge {
+        /// The header's name.
+        header: HeaderName,
+        /// How many bytes there is room for.
+        limit: usize,
+    },
     /// There is no room for more work of this kind now.
     #[error("too much at once")]
     Overloaded,
     /// Something that should not happen.
-    #[error("internal error")]
-    Internal,
+    #[error("internal error: {0}")]
+    Internal(Cow<'static, str>),
 }
 
 /// Who can mend it.
@@ -205,9 +218,7 @@ impl Fault {
             Self::RequestBody(BodyError::Broken) => StatusCode::BAD_REQUEST,
             Self::RequestBody(BodyError::Idle) => StatusCode::REQUEST_TIMEOUT,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
-            Self::HeaderTooLarge(HeadLimit::Block | HeadLimit::Fields) => {
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
-            }
+            Self::HeaderTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ManyUpstreams
             | Self::RepeatedParameter
@@ -219,18 +230,19 @@ impl Fault {
             | Self::NonceMismatch
             | Self::LoginLoop(_) => StatusCode::BAD_REQUEST,
             Self::ProviderRefused(words) => words.status(),
-            Self::RedirectMismatch { .. } | Self::CookieTooLarge { .. } | Self::Internal => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-            Self::ProviderUnavailable | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
-            Self::ProviderTimedOut | Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::RedirectMismatch { .. }
+            | Self::CookieTooLarge { .. }
+            | Self::IdentityTooLarge { .. }
+            | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ProviderUnavailable(_) | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ProviderTimedOut(_) | Self::UpstreamTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::CodeExchangeFailed(_)
             | Self::TokenInvalid(_)
             | Self::TokenIssuer(_)
             | Self::ClockSkew(_)
             | Self::IdentityUnusable { .. }
-            | Self::UpstreamConnect
-            | Self::UpstreamProtocol => StatusCode::BAD_GATEWAY,
+            | Self::UpstreamConnect(_)
+            | Self::UpstreamProtocol(_) => StatusCode::BAD_GATEWAY,
         }
     }
 
@@ -240,8 +252,8 @@ impl Fault {
         match self {
             Self::LoginRequired => "login_required",
             Self::BodyLost => "csrf_post_replay",
-            Self::NotAdmitted(_, missing) | Self::NotAdmittedHere(_, missing) => {
-                Self::missing_code(*missing)
+            Self::NotAdmitted(_, unmet) | Self::NotAdmittedHere(_, unmet) => {
+                Self::missing_code(unmet.missing)
             }
             Self::NoRoute => "no_route",
             Self::UnknownHost => "unknown_host",
@@ -269,19 +281,20 @@ impl Fault {
             Self::LoginLoop(_) => "login_loop",
             Self::ProviderRefused(_) => "provider_error",
             Self::RedirectMismatch { .. } => "redirect_mismatch",
-            Self::ProviderUnavailable => "provider_unavailable",
-            Self::ProviderTimedOut => "provider_timeout",
+            Self::ProviderUnavailable(_) => "provider_unavailable",
+            Self::ProviderTimedOut(_) => "provider_timeout",
             Self::CodeExchangeFailed(_) => "code_exchange_failed",
             Self::TokenInvalid(_) => "token_invalid",
             Self::NonceMismatch => "nonce_mismatch",
             Self::ClockSkew(_) => "clock_skew",
             Self::IdentityUnusable { .. } => "identity_unusable",
-            Self::UpstreamConnect => "upstream_connect",
-            Self::UpstreamTimeout => "upstream_timeout",
-            Self::UpstreamProtocol => "upstream_protocol",
+            Self::UpstreamConnect(_) => "upstream_connect",
+            Self::UpstreamTimeout(_) => "upstream_timeout",
+            Self::UpstreamProtocol(_) => "upstream_protocol",
             Self::CookieTooLarge { .. } => "cookie_too_large",
             Self::Overloaded => "overloaded",
-            Self::Internal => "internal",
+            Self::IdentityTooLarge { .. } => "identity_too_large",
+            Self::Internal(_) => "internal",
         }
     }
 
@@ -326,20 +339,21 @@ impl Fault {
             | Self::NonceMismatch
             | Self::LoginLoop(_) => Blame::UserAgent,
             Self::ProviderRefused(_)
-            | Self::ProviderUnavailable
-            | Self::ProviderTimedOut
+            | Self::ProviderUnavailable(_)
+            | Self::ProviderTimedOut(_)
             | Self::CodeExchangeFailed(_)
             | Self::TokenInvalid(_)
             | Self::TokenIssuer(_)
             | Self::ClockSkew(_)
             | Self::IdentityUnusable { .. } => Blame::Provider,
-            Self::UpstreamConnect | Self::UpstreamTimeout | Self::UpstreamProtocol => {
+            Self::UpstreamConnect(_) | Self::UpstreamTimeout(_) | Self::UpstreamProtocol(_) => {
                 Blame::Upstream
             }
             Self::RedirectMismatch { .. }
             | Self::CookieTooLarge { .. }
+            | Self::IdentityTooLarge { .. }
             | Self::Overloaded
-            | Self::Internal => Blame::Ours,
+            | Self::Internal(_) => Blame::Ours,
         }
     }
 
@@ -370,20 +384,21 @@ impl Fault {
             | Self::LoginLoop(_)
             | Self::ProviderRefused(_)
             | Self::RedirectMismatch { .. }
-            | Self::ProviderUnavailable
-            | Self::ProviderTimedOut
+            | Self::ProviderUnavailable(_)
+            | Self::ProviderTimedOut(_)
             | Self::CodeExchangeFailed(_)
             | Self::TokenInvalid(_)
             | Self::TokenIssuer(_)
             | Self::NonceMismatch
             | Self::ClockSkew(_)
             | Self::IdentityUnusable { .. }
-            | Self::UpstreamConnect
-            | Self::UpstreamTimeout
-            | Self::UpstreamProtocol
+            | Self::UpstreamConnect(_)
+            | Self::UpstreamTimeout(_)
+            | Self::UpstreamProtocol(_)
             | Self::CookieTooLarge { .. }
+            | Self::IdentityTooLarge { .. }
             | Self::Overloaded
-            | Self::Internal => Connection::Keep,
+            | Self::Internal(_) => Connection::Keep,
         }
     }
 
@@ -400,12 +415,22 @@ impl Fault {
     }
 }
 
-impl From<Denial> for Fault {
-    fn from(denial: Denial) -> Self {
+impl Fault {
+    /// A denial of the gate's; `rule` says, for the log, what the route with this index wants.
+    #[must_use]
+    pub fn of_denial(
+        denial: Denial,
+        rule: impl FnOnce(&Session, Missing, usize) -> String,
+    ) -> Self {
         match denial {
             Denial::LoginRequired => Self::LoginRequired,
-            Denial::NotAdmitted(session, missing) => Self::NotAdmitted(session, missing),
-            Denial::Unconfirmed => Self::ProviderUnavailable,
+            Denial::NotAdmitted(session, missing, route) => {
+                let rule = rule(&session, missing, route);
+                Self::NotAdmitted(session, Unmet { missing, rule })
+            }
+            Denial::Unconfirmed => Self::ProviderUnavailable(Outage::new(
+                "the session must be confirmed, and the provider does not answer",
+            )),
             Denial::NoRoute => Self::NoRoute,
             Denial::UnknownHost => Self::UnknownHost,
             Denial::ManyUpstreams => Self::ManyUpstreams,

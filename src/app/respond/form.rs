@@ -1,16 +1,19 @@
 //! In which form an answer is told: HTML for people, a problem document for programs, plain text
 //! for those who sit at a terminal, trailers for gRPC.
 
-use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 
+use crate::app::language::Language;
 use crate::gate::facts::Asker;
 
 /// The form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// A page.
-    Html,
+    /// A page in this language.
+    Html(Language),
+    /// A page in this language, in a frame of another page.
+    Framed(Language),
     /// `application/problem+json` for what went wrong (RFC 9457), JSON for everything else.
     Json,
     /// `text/plain`, because it was asked for.
@@ -40,6 +43,9 @@ pub struct Hints {
     /// Further lines of `Accept`, which hardly anybody sends.
     accept_more: Vec<HeaderValue>,
     agent: Option<HeaderValue>,
+    languages: Option<HeaderValue>,
+    /// Further lines of `Accept-Language`.
+    languages_more: Vec<HeaderValue>,
 }
 
 impl Hints {
@@ -47,13 +53,22 @@ impl Hints {
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         let mut accept = headers.get_all(ACCEPT).iter().cloned();
+        let mut languages = headers.get_all(ACCEPT_LANGUAGE).iter().cloned();
         Self {
             grpc: is_grpc(headers),
             script: headers.contains_key("x-requested-with"),
             accept: accept.next(),
             accept_more: accept.collect(),
             agent: headers.get(USER_AGENT).cloned(),
+            languages: languages.next(),
+            languages_more: languages.collect(),
         }
+    }
+
+    /// The language that whoever asks reads.
+    #[must_use]
+    pub fn language(&self) -> Language {
+        Language::of(self.languages.iter().chain(&self.languages_more))
     }
 
     /// `User-Agent`, as sent.
@@ -70,12 +85,15 @@ impl Hints {
             return Form::Grpc;
         }
         match asker {
-            Some(Asker::Navigation | Asker::Frame | Asker::ServiceWorker) => return Form::Html,
+            Some(Asker::Frame) => return Form::Framed(self.language()),
+            Some(Asker::Navigation | Asker::ServiceWorker) => return Form::Html(self.language()),
             Some(Asker::Prefetch | Asker::Program) | None => {}
         }
         let wishes = Wishes::of(self.accept.iter().chain(&self.accept_more));
         match (wishes.html, wishes.json) {
-            (Some(html), json) if !self.script && html >= json.unwrap_or(0) => Form::Html,
+            (Some(html), json) if !self.script && html >= json.unwrap_or(0) => {
+                Form::Html(self.language())
+            }
             (_, Some(_)) => Form::Json,
             _ if wishes.text.is_some() => Form::Text,
             _ if self.is_terminal() => Form::Terminal,
@@ -125,7 +143,7 @@ impl Wishes {
 }
 
 /// `0.8` is 800; what is no weight counts as 0.
-fn thousandths(text: &str) -> u16 {
+pub(crate) fn thousandths(text: &str) -> u16 {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     match whole {
         "1" => 1000,
@@ -178,12 +196,28 @@ mod tests {
         const CHROME: &str =
             "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8";
         let rows: &[(Option<Asker>, Fields, Form)] = &[
-            (Some(Asker::Navigation), &[], Form::Html),
-            (Some(Asker::Frame), &[("accept", "*/*")], Form::Html),
-            (Some(Asker::ServiceWorker), &[], Form::Html),
-            (Some(Asker::Prefetch), &[("accept", CHROME)], Form::Html),
-            (Some(Asker::Program), &[("accept", CHROME)], Form::Html),
-            (None, &[("accept", CHROME)], Form::Html),
+            (Some(Asker::Navigation), &[], Form::Html(Language::English)),
+            (
+                Some(Asker::Frame),
+                &[("accept", "*/*")],
+                Form::Framed(Language::English),
+            ),
+            (
+                Some(Asker::ServiceWorker),
+                &[],
+                Form::Html(Language::English),
+            ),
+            (
+                Some(Asker::Prefetch),
+                &[("accept", CHROME)],
+                Form::Html(Language::English),
+            ),
+            (
+                Some(Asker::Program),
+                &[("accept", CHROME)],
+                Form::Html(Language::English),
+            ),
+            (None, &[("accept", CHROME)], Form::Html(Language::English)),
             (Some(Asker::Program), &[], Form::Json),
             (Some(Asker::Program), &[("accept", "*/*")], Form::Json),
             (

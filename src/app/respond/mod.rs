@@ -12,14 +12,16 @@ pub mod form;
 pub(crate) mod samples;
 #[cfg(test)]
 mod tests;
+pub mod unmet;
 pub mod wording;
 
 use std::fmt::Write as _;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
-    REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    LOCATION, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
@@ -27,8 +29,10 @@ use serde_json::json;
 use self::fault::Connection;
 pub use self::fault::{Blame, Fault};
 pub use self::form::{Form, Hints};
-use super::pages::{Circumstances, Html, Page, Pages};
+use super::language::Language;
+use super::pages::{Circumstances, Framing, Html, Page, Pages};
 use super::reference::Reference;
+use crate::base::return_to::ReturnTo;
 
 /// A redirect of ours. There are no others: 307 and 308 would send a form's credentials on
 /// (RFC 9700 section 4.12).
@@ -56,10 +60,16 @@ pub fn fault(
     let status = fault.status();
     let mut response = match form {
         Form::Grpc => grpc(fault),
-        Form::Html => match pages.fault(fault, circumstances) {
-            Some(html) => html_answer(pages, html),
-            None => answer(TEXT, fault_text(fault, circumstances)),
-        },
+        Form::Html(language) | Form::Framed(language) => {
+            let framing = match form {
+                Form::Framed(_) => Framing::Framed,
+                _ => Framing::Alone,
+            };
+            match pages.fault(fault, language, framing, circumstances) {
+                Some(html) => html_answer(pages, html, language),
+                None => answer(TEXT, fault_text(fault, circumstances)),
+            }
+        }
         Form::Text => answer(TEXT, fault_text(fault, circumstances)),
         // A program finds `login_url` and `code` in the body, whatever it said it accepts.
         Form::Terminal if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
@@ -86,13 +96,20 @@ pub fn page(
     circumstances: &Circumstances<'_>,
 ) -> Response<Bytes> {
     let rendered = match form {
-        Form::Html => pages.page(page, circumstances),
+        Form::Html(language) | Form::Framed(language) => pages
+            .page(page, language, circumstances)
+            .map(|html| html_answer(pages, html, language)),
         Form::Json | Form::Text | Form::Terminal | Form::Grpc => None,
     };
     let mut response = match rendered {
-        Some(html) => html_answer(pages, html),
+        Some(response) => response,
         None => answer(JSON, page_json(pages, page).to_string()),
     };
+    if let Page::KeepFragment(return_to) = page {
+        // Not a page of the app's: whatever keeps good answers must not keep this one for it.
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+        add_challenge(response.headers_mut(), pages, Some(return_to));
+    }
     add_own_fields(response.headers_mut(), circumstances.reference);
     response
 }
@@ -108,7 +125,8 @@ pub fn redirect(
     circumstances: &Circumstances<'_>,
 ) -> Response<Bytes> {
     let Ok(location) = HeaderValue::from_str(location) else {
-        return fault(pages, &Fault::Internal, Form::Html, circumstances);
+        let why = Fault::Internal("a location that no field can carry".into());
+        return fault(pages, &why, Form::Json, circumstances);
     };
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = match redirect {
@@ -128,17 +146,32 @@ pub fn redirect(
 
 fn answer(kind: HeaderValue, body: String) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body));
-    response.headers_mut().insert(CONTENT_TYPE, kind);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static("en"));
+    // What it is besides depends on the reader: a cache of the browser's own would keep it apart.
+    headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Language"));
     response
 }
 
-fn html_answer(pages: &Pages, html: Html) -> Response<Bytes> {
+fn html_answer(pages: &Pages, html: Html, language: Language) -> Response<Bytes> {
     let policy = format!(
-        "default-src 'none'; style-src {}; form-action {}; base-uri 'none'; frame-ancestors 'none'",
+        "default-src 'none'; style-src {};{}{} form-action {}; base-uri 'none'; frame-ancestors {}",
         pages.style_hash(),
+        if pages.have_pictures() {
+            " img-src data:;"
+        } else {
+            ""
+        },
+        html.script
+            .map(|script| format!(" script-src {script};"))
+            .unwrap_or_default(),
         html.form_action,
+        html.frame_ancestors.as_deref().unwrap_or("'none'"),
     );
     let mut response = answer(HTML, html.body);
+    let tag = HeaderValue::from_static(language.tag());
+    response.headers_mut().insert(CONTENT_LANGUAGE, tag);
     // All of it is ASCII of ours; if it were not, the stricter policy of other answers would stay.
     if let Ok(policy) = HeaderValue::try_from(policy) {
         response
@@ -152,7 +185,7 @@ fn html_answer(pages: &Pages, html: Html) -> Response<Bytes> {
 fn problem(pages: &Pages, fault: &Fault, circumstances: &Circumstances<'_>) -> serde_json::Value {
     let mut problem = json!({
         "type": format!("urn:sidegate:problem:{}", fault.code()),
-        "title": fault.title(),
+        "title": fault.title(Language::English.words()),
         "status": fault.status().as_u16(),
         "code": fault.code(),
         "reference": circumstances.reference.as_str(),
@@ -167,7 +200,8 @@ fn problem(pages: &Pages, fault: &Fault, circumstances: &Circumstances<'_>) -> s
 }
 
 fn fault_text(fault: &Fault, circumstances: &Circumstances<'_>) -> String {
-    let (title, advice) = (fault.title(), fault.advice());
+    let words = Language::English.words();
+    let (title, advice) = (fault.title(words), fault.advice(words));
     let (code, reference) = (fault.code(), circumstances.reference);
     format!("{title}.\n{advice}\n\nCode: {code}\nReference: {reference}\n")
 }
@@ -185,6 +219,7 @@ fn page_json(pages: &Pages, page: &Page) -> serde_json::Value {
             "login_url": pages.login_url(Some(&signed_out.return_to)),
         }),
         Page::WhoAmI(who) => who.json(),
+        Page::KeepFragment(page) => json!({ "login_url": pages.login_url(Some(page)) }),
     }
 }
 
@@ -204,7 +239,7 @@ fn grpc(fault: &Fault) -> Response<Bytes> {
         _ => "13",
     };
     let mut message = String::new();
-    for &byte in fault.title().as_bytes() {
+    for &byte in fault.title(Language::English.words()).as_bytes() {
         match byte {
             b' '..=b'~' if byte != b'%' => message.push(char::from(byte)),
             _ => {
@@ -212,8 +247,9 @@ fn grpc(fault: &Fault) -> Response<Bytes> {
             }
         }
     }
-    let mut response = answer(HeaderValue::from_static("application/grpc"), String::new());
+    let mut response = Response::new(Bytes::new());
     let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(
         HeaderName::from_static("grpc-status"),
         HeaderValue::from_static(status),
@@ -241,11 +277,26 @@ fn add_own_fields(headers: &mut HeaderMap, reference: Reference) {
             "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
         ));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    // The older field knows no list of origins: where the policy has one, it would forbid them.
+    let policy = headers.get(CONTENT_SECURITY_POLICY);
+    if policy.is_none_or(|policy| policy.as_bytes().ends_with(b"frame-ancestors 'none'")) {
+        headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    }
     headers.insert(COOP, HeaderValue::from_static("same-origin"));
     if let Ok(reference) = HeaderValue::from_str(reference.as_str()) {
         headers.insert(X_REQUEST_ID, reference);
     }
+}
+
+/// RFC 9110 section 11.6.1. Never Basic: a browser would ask for a password with its own window.
+/// The URL is percent-encoded, so no quote can end the string.
+fn add_challenge(headers: &mut HeaderMap, pages: &Pages, return_to: Option<&ReturnTo>) {
+    let login_url = pages.login_url(return_to);
+    let challenge = HeaderValue::try_from(format!("Sidegate login=\"{login_url}\""));
+    headers.insert(
+        WWW_AUTHENTICATE,
+        challenge.unwrap_or(HeaderValue::from_static("Sidegate")),
+    );
 }
 
 fn add_fault_fields(
@@ -258,14 +309,7 @@ fn add_fault_fields(
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     if fault.status() == StatusCode::UNAUTHORIZED {
-        // RFC 9110 section 11.6.1. Never Basic: a browser would ask for a password with its own
-        // window. The URL is percent-encoded, so no quote can end the string.
-        let login_url = pages.login_url(circumstances.return_to);
-        let challenge = HeaderValue::try_from(format!("Sidegate login=\"{login_url}\""));
-        headers.insert(
-            WWW_AUTHENTICATE,
-            challenge.unwrap_or(HeaderValue::from_static("Sidegate")),
-        );
+        add_challenge(headers, pages, circumstances.return_to);
     }
     if let Fault::MethodNotAllowed(methods) = fault {
         headers.insert(ALLOW, HeaderValue::from_static(methods));

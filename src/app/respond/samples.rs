@@ -3,16 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
+
 use super::details::{
-    CallbackFault, ClockSkew, HeadLimit, IssuerMismatch, LostCookie, LostCookieReason,
-    ProviderWords, SkewDirection, TokenCheck,
+    CallbackFault, ClockSkew, CodeRefusal, IssuerMismatch, LostCookie, LostCookieReason, Outage,
+    ProviderWords, SkewDirection, TokenCheck, TokenRefusal, UpstreamFailure,
 };
 use super::fault::Fault;
+use super::unmet::Unmet;
 use crate::base::clock::UnixTime;
 use crate::base::target::Malformed as MalformedTarget;
 use crate::gate::access::Missing;
 use crate::gate::facts::Malformed;
 use crate::oidc::claims::{Email, Groups, Identity, Verification};
+use crate::server::HeadLimit;
 use crate::session::{Session, SessionId};
 use crate::transport::body::BodyError;
 
@@ -51,6 +55,19 @@ pub(crate) fn session(text: &str) -> Arc<Session> {
     })
 }
 
+/// A condition that is not met, by a rule that reads `text`.
+pub(crate) fn unmet(missing: Missing, text: &str) -> Unmet {
+    Unmet {
+        missing,
+        rule: text.to_owned(),
+    }
+}
+
+/// A failure of an upstream whose name, address and trouble are `text`.
+pub(crate) fn upstream_failure(text: &str) -> UpstreamFailure {
+    UpstreamFailure::of(text, text, text)
+}
+
 /// A fault of every kind; whatever text somebody else may choose in it is `text`.
 pub(crate) fn faults(text: &str) -> Vec<Fault> {
     let missing = [
@@ -79,12 +96,13 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
     };
     let issuers = IssuerMismatch::new("https://id.test", text);
     let words = ProviderWords::new(text, Some(text));
+    let upstream = upstream_failure(text);
     let mut faults: Vec<Fault> = missing
         .into_iter()
         .flat_map(|missing| {
             [
-                Fault::NotAdmitted(session(text), missing),
-                Fault::NotAdmittedHere(Box::new(identity(text)), missing),
+                Fault::NotAdmitted(session(text), unmet(missing, text)),
+                Fault::NotAdmittedHere(Box::new(identity(text)), unmet(missing, text)),
             ]
         })
         .collect();
@@ -109,18 +127,21 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
         Fault::StateMismatch,
         Fault::Callback(CallbackFault::Duplicate("state")),
         Fault::CallbackIssuer(issuers.clone()),
-        Fault::LoginLoop(cookie(LostCookieReason::SecureOverHttp)),
-        Fault::LoginLoop(cookie(LostCookieReason::OtherHost)),
+        Fault::LoginLoop(cookie(LostCookieReason::SameSite)),
+        Fault::LoginLoop(cookie(LostCookieReason::Domain)),
         Fault::LoginLoop(cookie(LostCookieReason::Blocked)),
         Fault::ProviderRefused(words.clone()),
         Fault::ProviderRefused(ProviderWords::new("access_denied", None)),
         Fault::RedirectMismatch {
             redirect_uri: text.to_owned(),
         },
-        Fault::ProviderUnavailable,
-        Fault::ProviderTimedOut,
-        Fault::CodeExchangeFailed(words),
-        Fault::TokenInvalid(TokenCheck::Audience),
+        Fault::ProviderUnavailable(Outage::new(text)),
+        Fault::ProviderTimedOut(Outage::new(text)),
+        Fault::CodeExchangeFailed(CodeRefusal {
+            status: Some(401),
+            words,
+        }),
+        Fault::TokenInvalid(TokenRefusal::new(TokenCheck::Audience, text)),
         Fault::TokenIssuer(issuers),
         Fault::NonceMismatch,
         Fault::ClockSkew(skew(SkewDirection::Ahead)),
@@ -128,22 +149,26 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
         Fault::IdentityUnusable {
             claim: text.to_owned(),
         },
-        Fault::UpstreamConnect,
-        Fault::UpstreamTimeout,
-        Fault::UpstreamProtocol,
+        Fault::UpstreamConnect(upstream.clone()),
+        Fault::UpstreamTimeout(upstream.clone()),
+        Fault::UpstreamProtocol(upstream.clone()),
         Fault::CookieTooLarge {
             size: 9000,
             limit: 4000,
             largest: "groups",
         },
+        Fault::IdentityTooLarge {
+            header: HeaderName::from_static("x-forwarded-groups"),
+            limit: 8192,
+        },
         Fault::Overloaded,
-        Fault::Internal,
+        Fault::Internal(text.to_owned().into()),
     ]);
     faults
 }
 
 /// How many kinds of fault [`kind`] tells apart.
-pub(crate) const KINDS: usize = 37;
+pub(crate) const KINDS: usize = 38;
 
 /// The kind's number. A new kind does not compile until it has one here, and then the test fails
 /// until [`faults`] has a sample of it.
@@ -171,20 +196,21 @@ pub(crate) fn kind(fault: &Fault) -> usize {
         Fault::LoginLoop(_) => 19,
         Fault::ProviderRefused(_) => 20,
         Fault::RedirectMismatch { .. } => 21,
-        Fault::ProviderUnavailable => 22,
-        Fault::ProviderTimedOut => 23,
+        Fault::ProviderUnavailable(_) => 22,
+        Fault::ProviderTimedOut(_) => 23,
         Fault::CodeExchangeFailed(_) => 24,
         Fault::TokenInvalid(_) => 25,
         Fault::TokenIssuer(_) => 26,
         Fault::NonceMismatch => 27,
         Fault::ClockSkew(_) => 28,
         Fault::IdentityUnusable { .. } => 29,
-        Fault::UpstreamConnect => 30,
-        Fault::UpstreamTimeout => 31,
-        Fault::UpstreamProtocol => 32,
+        Fault::UpstreamConnect(_) => 30,
+        Fault::UpstreamTimeout(_) => 31,
+        Fault::UpstreamProtocol(_) => 32,
         Fault::CookieTooLarge { .. } => 33,
         Fault::Overloaded => 34,
-        Fault::Internal => 35,
-        Fault::RequestBody(_) => 36,
+        Fault::Internal(_) => 35,
+        Fault::IdentityTooLarge { .. } => 36,
+        Fault::RequestBody(_) => 37,
     }
 }

@@ -16,7 +16,7 @@ use crate::config::PageSettings;
 
 fn pages() -> Pages {
     let public_url = PublicUrl::parse("https://dash.test").unwrap();
-    Pages::new(&PageSettings::default(), &public_url, "/oauth2")
+    Pages::new(&PageSettings::default(), &public_url, "/oauth2").unwrap()
 }
 
 fn circumstances() -> Circumstances<'static> {
@@ -55,7 +55,7 @@ fn there_is_a_sample_of_every_kind_of_fault() {
 fn every_fault_says_its_code_and_reference_in_every_form() {
     for one in faults("x") {
         let reference = circumstances().reference;
-        let (html, body) = told(&one, Form::Html);
+        let (html, body) = told(&one, Form::Html(Language::English));
         assert_eq!(html.status(), one.status(), "{one:?}");
         assert_eq!(
             field(&html, "content-type"),
@@ -77,7 +77,7 @@ fn every_fault_says_its_code_and_reference_in_every_form() {
         let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert_eq!(problem["status"], one.status().as_u16());
         assert_eq!(problem["code"], one.code());
-        assert_eq!(problem["title"], one.title());
+        assert_eq!(problem["title"], one.title(Language::English.words()));
         assert_eq!(problem["reference"], reference.as_str());
         assert_eq!(
             problem["type"],
@@ -99,7 +99,7 @@ fn every_fault_says_its_code_and_reference_in_every_form() {
 fn every_own_answer_carries_the_fields_that_keep_it_private() {
     let mut answers: Vec<Response<Bytes>> = Vec::new();
     for form in [
-        Form::Html,
+        Form::Html(Language::English),
         Form::Json,
         Form::Text,
         Form::Terminal,
@@ -147,7 +147,7 @@ fn a_page_is_sent_with_the_policy_that_fits_it() {
         let policy = field(answer, "content-security-policy").unwrap();
         policy.replace(&hash, "HASH")
     };
-    let (answer, _) = told(&Fault::NoRoute, Form::Html);
+    let (answer, _) = told(&Fault::NoRoute, Form::Html(Language::English));
     let closed = "default-src 'none'; style-src 'sha256-HASH'; form-action 'none'; \
                   base-uri 'none'; frame-ancestors 'none'";
     assert_eq!(policy(&answer), closed);
@@ -155,7 +155,12 @@ fn a_page_is_sent_with_the_policy_that_fits_it() {
         session: None,
         end_session: Some(Origin::parse("https://id.test:8443").unwrap()),
     });
-    let answer = page(&pages(), &confirm, Form::Html, &circumstances());
+    let answer = page(
+        &pages(),
+        &confirm,
+        Form::Html(Language::English),
+        &circumstances(),
+    );
     let open = closed.replace(
         "form-action 'none'",
         "form-action 'self' https://id.test:8443",
@@ -214,7 +219,7 @@ fn a_program_that_is_not_signed_in_learns_where_to_sign_in() {
 fn no_fault_asks_a_browser_for_a_password() {
     for one in faults("x") {
         for form in [
-            Form::Html,
+            Form::Html(Language::English),
             Form::Json,
             Form::Text,
             Form::Terminal,
@@ -235,7 +240,10 @@ fn a_terminal_gets_text_and_a_refused_program_json() {
         let (answer, _) = told(one, Form::Terminal);
         field(&answer, "content-type").unwrap().to_owned()
     };
-    assert_eq!(kind(&Fault::UpstreamConnect), "text/plain; charset=utf-8");
+    assert_eq!(
+        kind(&Fault::UpstreamConnect(samples::upstream_failure("x"))),
+        "text/plain; charset=utf-8"
+    );
     assert_eq!(kind(&Fault::LoginRequired), "application/problem+json");
     assert_eq!(kind(&Fault::ForeignWebSocket), "application/problem+json");
 }
@@ -260,7 +268,7 @@ fn grpc_is_refused_by_trailers_only() {
     let (denied, _) = told(
         &Fault::NotAdmittedHere(
             Box::new(samples::identity("x")),
-            crate::gate::access::Missing::Group,
+            samples::unmet(crate::gate::access::Missing::Group, "x"),
         ),
         Form::Grpc,
     );
@@ -293,11 +301,14 @@ fn what_was_not_understood_closes_the_connection() {
 #[test]
 fn what_may_pass_says_when_to_ask_again() {
     for one in faults("x") {
-        let (answer, _) = told(&one, Form::Html);
+        let (answer, _) = told(&one, Form::Html(Language::English));
         let passes = matches!(answer.status().as_u16(), 502..=504);
         assert_eq!(field(&answer, "retry-after").is_some(), passes, "{one:?}");
     }
-    let (answer, _) = told(&Fault::MethodNotAllowed("GET, HEAD"), Form::Html);
+    let (answer, _) = told(
+        &Fault::MethodNotAllowed("GET, HEAD"),
+        Form::Html(Language::English),
+    );
     assert_eq!(field(&answer, "allow"), Some("GET, HEAD"));
 }
 
@@ -332,6 +343,7 @@ foreign_websocket 403
 group_denied 403
 groups_incomplete 403
 header_too_large 431
+identity_too_large 500
 identity_unusable 502
 internal 500
 issuer_mismatch 400,502
@@ -365,6 +377,28 @@ upstream_timeout 504";
     assert_eq!(rows.join("\n"), wanted);
 }
 
+#[test]
+fn the_documentation_has_every_code_with_its_statuses_and_no_other() {
+    let mut documented: BTreeMap<&str, BTreeSet<u16>> = BTreeMap::new();
+    for line in include_str!("../../../docs/ERRORS.md").lines() {
+        let mut cells = line.split(" | ");
+        let code = cells.next().and_then(|cell| cell.strip_prefix("| `"));
+        let Some(code) = code.and_then(|cell| cell.strip_suffix('`')) else {
+            continue;
+        };
+        let statuses = cells.next().unwrap().split(", ");
+        documented.insert(code, statuses.map(|one| one.parse().unwrap()).collect());
+    }
+    let mut known: BTreeMap<&str, BTreeSet<u16>> = BTreeMap::new();
+    for one in faults("x") {
+        known
+            .entry(one.code())
+            .or_default()
+            .insert(one.status().as_u16());
+    }
+    assert_eq!(documented, known);
+}
+
 // A9: nothing of a provider, a token or the configuration is on a page, but its sanitised refusal.
 #[test]
 fn a_body_tells_nothing_of_what_the_log_tells() {
@@ -378,7 +412,7 @@ fn a_body_tells_nothing_of_what_the_log_tells() {
                 | Fault::ProviderRefused(_)
         );
         for form in [
-            Form::Html,
+            Form::Html(Language::English),
             Form::Json,
             Form::Text,
             Form::Terminal,
@@ -388,7 +422,7 @@ fn a_body_tells_nothing_of_what_the_log_tells() {
             let whole = format!("{:?}{body}", answer.headers());
             let shown = whole.contains(CANARY);
             assert!(
-                !shown || (known_to_the_person && form == Form::Html),
+                !shown || (known_to_the_person && form == Form::Html(Language::English)),
                 "{one:?}"
             );
         }

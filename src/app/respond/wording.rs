@@ -1,8 +1,9 @@
-//! What people read about a [`Fault`]: a title, and what they can do first. Plain words, no rule,
-//! no configuration, nothing of the provider's but a sanitised refusal.
+//! What people read about a [`Fault`]: which of a language's texts, and what they can do first.
+//! Nothing of a rule or the configuration, nothing of the provider's but a sanitised refusal.
 
-use super::details::{CallbackFault, HeadLimit, LostCookie, LostCookieReason, ProviderWords};
+use super::details::{KnownRefusal, LostCookie, LostCookieReason, ProviderWords};
 use super::fault::Fault;
+use crate::app::language::words::{Advice, Words};
 use crate::gate::access::Missing;
 use crate::gate::facts::Malformed;
 use crate::oidc::claims::Identity;
@@ -19,7 +20,7 @@ pub enum FaultPage<'a> {
     /// Between us and the provider.
     ProviderUnreachable,
     /// Between us and the app.
-    UpstreamUnreachable(&'a UpstreamTrouble),
+    UpstreamUnreachable(UpstreamTrouble),
     /// Which cookie does not come back.
     LoginLoop(&'a LostCookie),
     /// Where the app is at home.
@@ -35,13 +36,15 @@ pub enum DeniedScope {
     Site,
 }
 
-/// What an app does, in two words, and what its operator looks at first.
-#[derive(Debug, Clone, Copy)]
-pub struct UpstreamTrouble {
-    /// What follows "the app".
-    pub what: &'static str,
-    /// What the operator looks at first.
-    pub operator_advice: &'static str,
+/// What an app does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamTrouble {
+    /// It takes no connection.
+    Connect,
+    /// It does not begin its answer in time.
+    Timeout,
+    /// Its answer is not HTTP.
+    Protocol,
 }
 
 /// What a person can do first.
@@ -62,14 +65,15 @@ pub enum FirstStep {
 impl Fault {
     /// The page's heading and the problem's `title`: a short phrase without a full stop.
     #[must_use]
-    pub fn title(&self) -> &'static str {
+    pub fn title(&self, words: &Words) -> &'static str {
+        let titles = &words.titles;
         match self {
-            Self::LoginRequired => "Please sign in",
-            Self::BodyLost => "Your session ended before this was sent",
-            Self::NotAdmitted(..) | Self::NotAdmittedHere(..) => "You don’t have access",
-            Self::NoRoute => "There is nothing at this address",
-            Self::UnknownHost => "This name is not served here",
-            Self::ForeignWebSocket => "This connection came from another site",
+            Self::LoginRequired => titles.login_required,
+            Self::BodyLost => titles.body_lost,
+            Self::NotAdmitted(..) | Self::NotAdmittedHere(..) => titles.denied,
+            Self::NoRoute => titles.no_route,
+            Self::UnknownHost => titles.unknown_host,
+            Self::ForeignWebSocket => titles.foreign_websocket,
             Self::ManyUpstreams
             | Self::RepeatedParameter
             | Self::Malformed(
@@ -77,115 +81,85 @@ impl Fault {
                 | Malformed::Host
                 | Malformed::TransferCoding
                 | Malformed::RepeatedField,
-            ) => "This request can’t be understood",
-            Self::Malformed(Malformed::Method) | Self::MethodNotAllowed(_) => {
-                "This can’t be done here"
-            }
-            Self::RequestBody(_) => "What you sent didn’t arrive whole",
-            Self::TargetTooLong => "This address is too long",
-            Self::HeaderTooLarge(_) => "Your browser sent too much",
-            Self::UnknownProvider => "This way to sign in is not offered",
+            ) => titles.not_understood,
+            Self::Malformed(Malformed::Method) | Self::MethodNotAllowed(_) => titles.not_done_here,
+            Self::RequestBody(_) => titles.body_broken,
+            Self::TargetTooLong => titles.address_too_long,
+            Self::HeaderTooLarge(_) => titles.head_too_large,
+            Self::UnknownProvider => titles.unknown_provider,
             Self::StateMissing
             | Self::StateMismatch
             | Self::Callback(_)
             | Self::CallbackIssuer(_)
-            | Self::NonceMismatch => "Signing in didn’t finish",
-            Self::StateExpired => "Signing in took too long",
-            Self::LoginLoop(_) => "Signing in goes in circles",
-            Self::ProviderRefused(_) => "The sign-in service said no",
-            Self::ProviderUnavailable | Self::ProviderTimedOut => {
-                "The sign-in service is not answering"
-            }
+            | Self::NonceMismatch => titles.login_unfinished,
+            Self::StateExpired => titles.login_expired,
+            Self::LoginLoop(_) => titles.login_loop,
+            Self::ProviderRefused(_) => titles.refused,
+            Self::ProviderUnavailable(_) | Self::ProviderTimedOut(_) => titles.provider_silent,
             Self::RedirectMismatch { .. }
             | Self::CodeExchangeFailed(_)
             | Self::TokenInvalid(_)
             | Self::TokenIssuer(_)
             | Self::ClockSkew(_)
-            | Self::IdentityUnusable { .. } => "Signing in failed",
-            Self::UpstreamConnect => "The app can’t be reached",
-            Self::UpstreamTimeout => "The app is taking too long",
-            Self::UpstreamProtocol => "The app’s answer can’t be read",
-            Self::CookieTooLarge { .. } => "Your session doesn’t fit",
-            Self::Overloaded => "Too much is going on right now",
-            Self::Internal => "Something went wrong on our side",
+            | Self::IdentityUnusable { .. } => titles.login_failed,
+            Self::UpstreamConnect(_) => titles.app_unreachable,
+            Self::UpstreamTimeout(_) => titles.app_slow,
+            Self::UpstreamProtocol(_) => titles.app_unreadable,
+            Self::CookieTooLarge { .. } | Self::IdentityTooLarge { .. } => titles.too_much_to_keep,
+            Self::Overloaded => titles.overloaded,
+            Self::Internal(_) => titles.internal,
         }
     }
 
     /// A sentence or two for the person: what it means for them and what helps.
     #[must_use]
-    pub fn advice(&self) -> &'static str {
+    pub fn advice(&self, words: &Words) -> &'static str {
+        let advice = &words.advice;
         match self {
-            Self::LoginRequired => "You need to be signed in to see this page.",
-            Self::BodyLost => {
-                "What you had entered was not saved. Sign in again, go back to the form and send it \
-                 once more."
+            Self::LoginRequired => advice.login_required,
+            Self::BodyLost => advice.body_lost,
+            Self::NotAdmitted(_, unmet) | Self::NotAdmittedHere(_, unmet) => {
+                lacking(unmet.missing, advice)
             }
-            Self::NotAdmitted(_, missing) | Self::NotAdmittedHere(_, missing) => lacking(*missing),
-            Self::NoRoute => "Check the address, or start from the first page.",
-            Self::UnknownHost => "Check the address: the app is at home somewhere else.",
-            Self::ForeignWebSocket => {
-                "A page of another site tried to open a connection in your name. It was refused."
-            }
-            Self::ManyUpstreams | Self::Malformed(Malformed::Target(_)) => {
-                "The address can be read in more than one way, or holds characters that don’t \
-                 belong there. Check it, or start from the first page."
-            }
+            Self::NoRoute => advice.no_route,
+            Self::UnknownHost => advice.unknown_host,
+            Self::ForeignWebSocket => advice.foreign_websocket,
+            Self::ManyUpstreams | Self::Malformed(Malformed::Target(_)) => advice.ambiguous_address,
             Self::Malformed(
                 Malformed::Host | Malformed::TransferCoding | Malformed::RepeatedField,
             )
-            | Self::RepeatedParameter => {
-                "Something between you and this site changed the request. Start from the first page."
-            }
-            Self::Malformed(Malformed::Method) | Self::MethodNotAllowed(_) => {
-                "The page exists, but not for what was asked of it. Start from the first page."
-            }
-            Self::RequestBody(_) => {
-                "The connection broke or stood still while it was being sent. Try again."
-            }
-            Self::TargetTooLong => "Start from the first page and go on from there.",
-            Self::HeaderTooLarge(HeadLimit::Block | HeadLimit::Fields) => {
-                "Usually these are old cookies. Clear the cookies of this site, then try again."
-            }
-            Self::UnknownProvider => "Choose another way to sign in.",
-            Self::StateMissing => {
-                "This browser doesn’t remember starting to sign in. Try again here, in the same \
-                 browser and window, and allow cookies for this site."
-            }
-            Self::StateExpired => "The sign-in page was open for too long. Try again.",
+            | Self::RepeatedParameter => advice.changed_on_the_way,
+            Self::Malformed(Malformed::Method) | Self::MethodNotAllowed(_) => advice.not_done_here,
+            Self::RequestBody(_) => advice.body_broken,
+            Self::TargetTooLong => advice.address_too_long,
+            Self::HeaderTooLarge(_) => advice.head_too_large,
+            Self::UnknownProvider => advice.unknown_provider,
+            Self::StateMissing => advice.state_missing,
+            Self::StateExpired => advice.state_expired,
             Self::StateMismatch | Self::NonceMismatch | Self::CallbackIssuer(_) => {
-                "The answer belonged to another sign-in. Nothing was done with it. Try again."
+                advice.other_login
             }
-            Self::Callback(fault) => callback_advice(*fault),
-            Self::LoginLoop(cookie) => loop_advice(cookie.why),
-            Self::ProviderRefused(words) => refusal_advice(words),
-            Self::ProviderUnavailable | Self::ProviderTimedOut => {
-                "Nothing is wrong with your account. Wait a moment, then try again."
-            }
-            Self::RedirectMismatch { .. } => {
-                "The sign-in service doesn’t know this site’s address yet. Whoever runs this site \
-                 can mend that; trying again won’t help."
-            }
+            Self::Callback(_) => advice.callback,
+            Self::LoginLoop(cookie) => match cookie.why {
+                LostCookieReason::SameSite => advice.loop_same_site,
+                LostCookieReason::Domain => advice.loop_domain,
+                LostCookieReason::Blocked => advice.loop_blocked,
+            },
+            Self::ProviderRefused(refusal) => refused(refusal, advice),
+            Self::ProviderUnavailable(_) | Self::ProviderTimedOut(_) => advice.provider_silent,
+            Self::RedirectMismatch { .. } => advice.redirect_mismatch,
             Self::CodeExchangeFailed(_)
             | Self::TokenInvalid(_)
             | Self::TokenIssuer(_)
-            | Self::ClockSkew(_) => {
-                "This site and the sign-in service don’t agree. Nothing is wrong with your account. \
-                 Try again; if it stays like this, whoever runs this site can mend it."
+            | Self::ClockSkew(_) => advice.disagreement,
+            Self::IdentityUnusable { .. } => advice.identity_unusable,
+            Self::UpstreamConnect(_) | Self::UpstreamTimeout(_) | Self::UpstreamProtocol(_) => {
+                advice.app_trouble
             }
-            Self::IdentityUnusable { .. } => {
-                "The sign-in service didn’t say enough about you. Whoever runs this site can mend \
-                 that."
-            }
-            Self::UpstreamConnect | Self::UpstreamTimeout | Self::UpstreamProtocol => {
-                "Nothing is wrong with your account or your connection. Wait a moment, then try \
-                 again."
-            }
-            Self::CookieTooLarge { .. } => {
-                "What the sign-in service says about you is more than a browser keeps. Whoever \
-                 runs this site can mend that."
-            }
-            Self::Overloaded => "Wait a moment, then try again.",
-            Self::Internal => "It is not your doing. Wait a moment, then try again.",
+            Self::CookieTooLarge { .. } => advice.too_much_for_browser,
+            Self::IdentityTooLarge { .. } => advice.too_much_for_app,
+            Self::Overloaded => advice.overloaded,
+            Self::Internal(_) => advice.internal,
         }
     }
 
@@ -198,22 +172,12 @@ impl Fault {
             }
             Self::NotAdmittedHere(identity, _) => FaultPage::Denied(identity, DeniedScope::Site),
             Self::ProviderRefused(words) => FaultPage::Refused(words),
-            Self::ProviderUnavailable | Self::ProviderTimedOut => FaultPage::ProviderUnreachable,
-            Self::UpstreamConnect => FaultPage::UpstreamUnreachable(&UpstreamTrouble {
-                what: "doesn’t answer",
-                operator_advice: "Nothing took a connection at the upstream’s address. Is the app \
-                                  running, and does it listen there?",
-            }),
-            Self::UpstreamTimeout => FaultPage::UpstreamUnreachable(&UpstreamTrouble {
-                what: "is too slow",
-                operator_advice: "The app took the request but didn’t begin its answer in time. Is \
-                                  it busy, or waiting for something else?",
-            }),
-            Self::UpstreamProtocol => FaultPage::UpstreamUnreachable(&UpstreamTrouble {
-                what: "answered oddly",
-                operator_advice: "What came back is not HTTP, or ended too early. Is the \
-                                  upstream’s scheme (http or https) the right one?",
-            }),
+            Self::ProviderUnavailable(_) | Self::ProviderTimedOut(_) => {
+                FaultPage::ProviderUnreachable
+            }
+            Self::UpstreamConnect(_) => FaultPage::UpstreamUnreachable(UpstreamTrouble::Connect),
+            Self::UpstreamTimeout(_) => FaultPage::UpstreamUnreachable(UpstreamTrouble::Timeout),
+            Self::UpstreamProtocol(_) => FaultPage::UpstreamUnreachable(UpstreamTrouble::Protocol),
             Self::LoginLoop(cookie) => FaultPage::LoginLoop(cookie),
             Self::UnknownHost => FaultPage::UnknownHost,
             Self::LoginRequired
@@ -241,8 +205,9 @@ impl Fault {
             | Self::ClockSkew(_)
             | Self::IdentityUnusable { .. }
             | Self::CookieTooLarge { .. }
+            | Self::IdentityTooLarge { .. }
             | Self::Overloaded
-            | Self::Internal => FaultPage::Error,
+            | Self::Internal(_) => FaultPage::Error,
         }
     }
 
@@ -259,23 +224,24 @@ impl Fault {
             | Self::NonceMismatch
             | Self::LoginLoop(_)
             | Self::ProviderRefused(_)
-            | Self::ProviderUnavailable
-            | Self::ProviderTimedOut
+            | Self::ProviderUnavailable(_)
+            | Self::ProviderTimedOut(_)
             | Self::RedirectMismatch { .. }
             | Self::CodeExchangeFailed(_)
             | Self::TokenInvalid(_)
             | Self::TokenIssuer(_)
             | Self::ClockSkew(_)
             | Self::IdentityUnusable { .. }
-            | Self::CookieTooLarge { .. } => FirstStep::SignInAgain,
+            | Self::CookieTooLarge { .. }
+            | Self::IdentityTooLarge { .. } => FirstStep::SignInAgain,
             Self::NotAdmitted(..) | Self::NotAdmittedHere(..) => FirstStep::SwitchAccount,
             Self::HeaderTooLarge(_)
             | Self::RequestBody(_)
-            | Self::UpstreamConnect
-            | Self::UpstreamTimeout
-            | Self::UpstreamProtocol
+            | Self::UpstreamConnect(_)
+            | Self::UpstreamTimeout(_)
+            | Self::UpstreamProtocol(_)
             | Self::Overloaded
-            | Self::Internal => FirstStep::Retry,
+            | Self::Internal(_) => FirstStep::Retry,
             Self::NoRoute
             | Self::UnknownHost
             | Self::ForeignWebSocket
@@ -288,102 +254,49 @@ impl Fault {
     }
 }
 
-/// What a person lacks, without showing the rule.
-fn lacking(missing: Missing) -> &'static str {
-    match missing {
-        Missing::Group => "Your account is not in a group that may open it.",
-        Missing::CompleteGroups => {
-            "The sign-in service didn’t name all of your groups, so none of them could be counted."
-        }
-        Missing::Email => "The sign-in service didn’t name an e-mail address for your account.",
-        Missing::VerifiedEmail => {
-            "Your e-mail address is not verified at the sign-in service. Verify it there, then \
-             sign in again."
-        }
-        Missing::OtherEmail => "It is not open to your e-mail address.",
-        Missing::Subject => "It is open to named accounts only, and yours is not among them.",
-        Missing::Alternative => "Your account meets none of the conditions for it.",
-    }
-}
-
-fn callback_advice(fault: CallbackFault) -> &'static str {
-    match fault {
-        CallbackFault::TooLarge
-        | CallbackFault::Duplicate(_)
-        | CallbackFault::NotOneAnswer
-        | CallbackFault::ForeignFlow(_)
-        | CallbackFault::Malformed(_) => {
-            "What came back from the sign-in service can’t be understood. Try again from the start."
-        }
-    }
-}
-
-fn loop_advice(why: LostCookieReason) -> &'static str {
-    match why {
-        LostCookieReason::SecureOverHttp => {
-            "Your browser keeps this site’s cookie for https only, and this page was opened over \
-             plain http. Open the address with https."
-        }
-        LostCookieReason::OtherHost => {
-            "This site’s cookie belongs to another address than the one you opened. Start from the \
-             address below."
-        }
-        LostCookieReason::Blocked => {
-            "You signed in, but your browser didn’t send this site’s cookie back. Allow cookies for \
-             this site, switch off what blocks them, then try again."
+impl UpstreamTrouble {
+    /// What follows "the app", and what its operator looks at first.
+    #[must_use]
+    pub fn told(self, words: &Words) -> (&'static str, &'static str) {
+        let outage = &words.outage;
+        match self {
+            Self::Connect => (outage.connect, outage.connect_advice),
+            Self::Timeout => (outage.timeout, outage.timeout_advice),
+            Self::Protocol => (outage.protocol, outage.protocol_advice),
         }
     }
 }
 
 /// What the operator looks at first when a cookie does not come back.
 #[must_use]
-pub fn loop_operator_advice(why: LostCookieReason) -> &'static str {
+pub fn loop_operator_advice(why: LostCookieReason, words: &Words) -> &'static str {
     match why {
-        LostCookieReason::SecureOverHttp => {
-            "The cookie is Secure because public_url says https. Serve the site over https, or let \
-             public_url say what browsers really see."
-        }
-        LostCookieReason::OtherHost => {
-            "The cookie is sent to the host of public_url alone. Redirect other names there, or set \
-             session.cookie.domain."
-        }
-        LostCookieReason::Blocked => {
-            "Does something between browser and Sidegate drop Set-Cookie? Is the site shown in a \
-             frame of another one? With same_site: strict, a browser leaves the cookie out on the \
-             way back from another site."
-        }
+        LostCookieReason::SameSite => words.circles.same_site_advice,
+        LostCookieReason::Domain => words.circles.domain_advice,
+        LostCookieReason::Blocked => words.circles.blocked_advice,
     }
 }
 
-/// What providers' best-known refusals mean for the person.
-fn refusal_advice(words: &ProviderWords) -> &'static str {
-    const HINTS: &[(&str, &str)] = &[
-        (
-            "AADSTS50105",
-            "Your account is not assigned to this app. Ask whoever runs it to assign you.",
-        ),
-        (
-            "AADSTS65001",
-            "An administrator has to consent to this app before anybody can use it.",
-        ),
-        (
-            "AADSTS50011",
-            "The sign-in service doesn’t know this site’s address yet. Whoever runs this site can \
-             mend that.",
-        ),
-    ];
-    let described = words.description().unwrap_or("");
-    if let Some((_, hint)) = HINTS.iter().find(|(mark, _)| described.contains(mark)) {
-        return hint;
+/// What a person lacks, without showing the rule.
+fn lacking(missing: Missing, advice: &Advice) -> &'static str {
+    match missing {
+        Missing::Group => advice.no_group,
+        Missing::CompleteGroups => advice.groups_incomplete,
+        Missing::Email => advice.no_email,
+        Missing::VerifiedEmail => advice.email_unverified,
+        Missing::OtherEmail => advice.other_email,
+        Missing::Subject => advice.other_subject,
+        Missing::Alternative => advice.no_alternative,
     }
-    match words.code() {
-        "access_denied" => {
-            "You or the sign-in service declined. If that was not meant, try again, perhaps with \
-             another account."
-        }
-        "temporarily_unavailable" | "server_error" => {
-            "It has trouble of its own. Wait a moment, then try again."
-        }
-        _ => "Try again; if it stays like this, whoever runs this site can mend it.",
+}
+
+/// What a provider's refusal means for the person.
+fn refused(refusal: &ProviderWords, advice: &Advice) -> &'static str {
+    match (refusal.known(), refusal.code()) {
+        (Some(KnownRefusal::NotAssigned), _) => advice.not_assigned,
+        (Some(KnownRefusal::ConsentNeeded), _) => advice.consent_needed,
+        (None, "access_denied") => advice.declined,
+        (None, "temporarily_unavailable" | "server_error") => advice.provider_trouble,
+        (None, _) => advice.refused_otherwise,
     }
 }

@@ -29,8 +29,8 @@ mod tests;
 /// the nonce, and browsers drop cookies above 4096 bytes; sealing and base64 make it a third longer.
 pub const MAX_LEN: usize = 2048;
 
-/// Path and query on our own origin: starts with exactly one `/`, is printable ASCII without space,
-/// `\` and `#`, and no longer than [`MAX_LEN`] (but for [`ReturnTo::home`], which is as long as the
+/// Path and query on our own origin: starts with exactly one `/`, is printable ASCII without space
+/// and `\`, without `#` but for what [`ReturnTo::with_fragment`] added, and no longer than [`MAX_LEN`] (but for [`ReturnTo::home`], which is as long as the
 /// operator made it).
 ///
 /// It may be an endpoint of our own; whoever knows their names keeps a login from returning there.
@@ -90,6 +90,20 @@ impl ReturnTo {
         is_fixed.then_some(Self(text))
     }
 
+    /// The same place with `fragment`, the text after a `#`: the part of a page that a person had
+    /// open. Without it, where it is longer than fits or holds what no address has; a fragment moves
+    /// no boundary, since it comes last.
+    #[must_use]
+    pub fn with_fragment(self, fragment: &str) -> Self {
+        let sound = |byte: u8| byte.is_ascii_graphic() && !b"\\\"<>`".contains(&byte);
+        let place = self.0.split('#').next().unwrap_or("/");
+        let len = place.len().saturating_add(fragment.len());
+        if fragment.is_empty() || len >= MAX_LEN || !fragment.bytes().all(sound) {
+            return Self(place.into());
+        }
+        Self(format!("{place}#{fragment}").into())
+    }
+
     /// The app's home: the path of `public`, with a slash at its end.
     #[must_use]
     pub fn home(public: &PublicUrl) -> Self {
@@ -144,9 +158,9 @@ fn ascii(text: &str) -> Box<str> {
 }
 
 impl fmt::Debug for ReturnTo {
-    /// Without the query, which may hold what is nobody's business.
+    /// Without query and fragment, which may hold what is nobody's business.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.split_once('?') {
+        match self.0.split_once(['?', '#']) {
             Some((path, _)) => write!(f, "ReturnTo({path}?[redacted])"),
             None => write!(f, "ReturnTo({})", self.0),
         }

@@ -82,6 +82,14 @@ impl<'a> Findings<'a> {
         }
     }
 
+    /// Where `path` stands in the file; nothing where there is none.
+    pub(super) fn place(&self, path: &Path) -> Option<Place> {
+        match self.origin {
+            Origin::File(source) => Some(source.place(path)),
+            Origin::Flags => None,
+        }
+    }
+
     fn at(&self, path: &Path, what: String, remedy: String) -> ConfigFault {
         let (path, place): (String, Option<Place>) = match self.origin {
             Origin::File(source) => (path.to_string(), Some(source.place(path))),

@@ -6,6 +6,7 @@
 mod access;
 mod findings;
 mod listen;
+mod pages;
 mod providers;
 mod routes;
 mod secret;
@@ -40,7 +41,8 @@ pub(crate) fn check(file: &ConfigFile, findings: &mut Findings<'_>) -> Option<Co
     let upstreams = upstreams::check(file, qualification(file), findings);
     let routes = routes::check(file, &routes::Around::new(file, &public), findings);
     warn_of_unused(&upstreams, &routes, findings);
-    let pages = settings::pages(file, findings);
+    let login = settings::login(file, findings);
+    let pages = pages::check(file, findings);
     if findings.has_faults() {
         return None;
     }
@@ -57,6 +59,7 @@ pub(crate) fn check(file: &ConfigFile, findings: &mut Findings<'_>) -> Option<Co
         routes,
         limits,
         log: settings::log(file),
+        login,
         pages,
         insecure,
         warnings,

@@ -1,14 +1,14 @@
-//! The settings that stand alone: the public URL, the prefix, limits, pages and logs.
+//! The settings that stand alone: the public URL, the prefix, limits, logins and logs.
 
 use std::time::Duration;
 
 use super::Findings;
-use crate::base::origin::{PublicUrl, Scheme};
-use crate::config::PageSettings;
+use crate::base::origin::{Origin, PublicUrl, Scheme};
 use crate::config::log::{LogFormat, LogLevel, LogSettings};
 use crate::config::tree::Path;
 use crate::config::written::values::{Size, Span};
 use crate::config::written::{ConfigFile, FormatWritten, LevelWritten, LimitsWritten};
+use crate::config::{Fragment, LoginSettings};
 use crate::server::Limits;
 
 /// The default of `prefix`.
@@ -199,18 +199,28 @@ pub(super) fn positive(
     Some(span)
 }
 
-/// `pages`.
-pub(super) fn pages(file: &ConfigFile, findings: &mut Findings<'_>) -> PageSettings {
-    let support = file.pages.as_ref().and_then(|pages| pages.support.clone());
-    if support.as_ref().is_some_and(|text| text.trim().is_empty()) {
-        let here = Path::root("pages").key("support");
-        findings.fault(
-            &here,
-            "nobody is named",
-            "write whom to ask, or leave the key out",
-        );
+/// `login`.
+pub(super) fn login(file: &ConfigFile, findings: &mut Findings<'_>) -> LoginSettings {
+    let written = file.login.clone().unwrap_or_default();
+    let here = Path::root("login").key("embed_origins");
+    let mut embed_origins = Vec::new();
+    for (index, text) in written.embed_origins.iter().flatten().enumerate() {
+        match Origin::parse(text) {
+            Ok(origin) => embed_origins.push(origin),
+            Err(error) => findings.fault(
+                &here.index(index),
+                error.to_string(),
+                "write it like `https://x.example.com`",
+            ),
+        }
     }
-    PageSettings { support }
+    LoginSettings {
+        fragment: match written.keep_fragment {
+            Some(true) => Fragment::Kept,
+            Some(false) | None => Fragment::Dropped,
+        },
+        embed_origins,
+    }
 }
 
 /// `log`.

@@ -93,11 +93,11 @@ fn a_key_that_stands_twice_is_a_fault() {
 // What a later version brings may be said to be off, and is never ignored.
 #[test]
 fn a_key_of_a_later_version_may_only_be_off() {
-    read_good("admin: null\nbearer: []\nlogin: { keep_fragment: false, embed_origins: [] }\n");
+    read_good("admin: null\nbearer: []\nlimits: { http2_streams: null }\n");
     for text in [
         "admin: {address: x}\n",
         "bearer: [{issuer: x}]\n",
-        "login: { keep_fragment: true }\n",
+        "limits: { http2_streams: 5 }\n",
     ] {
         let found = faults(text);
         assert!(

@@ -10,6 +10,8 @@ pub mod session;
 pub mod upstream;
 pub mod values;
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -162,20 +164,20 @@ pub struct LimitsWritten {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct LoginWritten {
-    /// Not yet: keeps the fragment of the page that was wanted.
-    pub keep_fragment: Option<Later>,
-    /// Not yet: pages that may frame the app.
-    pub embed_origins: Option<Later>,
+    /// Keeps the fragment of the page that was wanted, by a page with one script. Default: `false`.
+    pub keep_fragment: Option<bool>,
+    /// Origins whose pages may show in a frame where to sign in. Default: `[]`.
+    pub embed_origins: Option<Vec<String>>,
 }
 
 /// What our pages say.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct PagesWritten {
-    /// Not yet: pages of the operator's own.
-    pub directory: Option<Later>,
-    /// Not yet: a picture on every page.
-    pub logo: Option<Later>,
+    /// A folder of templates that take the place of ours, and a style that adds to ours. Default: none.
+    pub directory: Option<PathBuf>,
+    /// A picture on every page, of 32 KiB at most, below `directory` if that is set. Default: a shield.
+    pub logo: Option<PathBuf>,
     /// Whom to ask for help: an address or a sentence. Default: nothing is said.
     pub support: Option<String>,
 }

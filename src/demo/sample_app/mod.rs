@@ -2,7 +2,8 @@
 //!
 //! A small web app without a login of its own, as the apps are that Sidegate is for: it believes
 //! the identity headers, shows every header that it received, and has what is hard to carry
-//! through a proxy: a WebSocket that echoes (`/ws`) and an event stream (`/events`).
+//! through a proxy: a WebSocket that echoes (`/ws`) and an event stream (`/events`). At `/spa` it is
+//! an app of one page, which signs in again in a window of its own (`docs/SPA.md`).
 
 mod events;
 mod page;
@@ -11,7 +12,8 @@ mod websocket;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::pages::{Pages, Sources};
@@ -22,6 +24,8 @@ use crate::base::clock::Clock;
 #[derive(Debug)]
 pub struct SampleApp {
     pages: Pages,
+    /// The app of one page, which has a script of its own.
+    spa: Pages,
     clock: Clock,
 }
 
@@ -45,20 +49,55 @@ impl SampleApp {
             referrer_policy: "same-origin",
             globals: vec![("prefix", prefix.to_owned())],
         })?;
-        Ok(Arc::new(Self { pages, clock }))
+        let spa = Pages::new(Sources {
+            templates: &[("spa.html", include_str!("spa.html"))],
+            script: Some(include_str!("spa.js")),
+            referrer_policy: "same-origin",
+            globals: vec![("prefix", prefix.to_owned())],
+        })?;
+        Ok(Arc::new(Self { pages, spa, clock }))
     }
 
     fn page(&self, request: &Request<Incoming>) -> Response<Bytes> {
         let context = page::context(request.uri().path(), request.headers());
-        self.pages
-            .show(StatusCode::OK, "page.html", context)
-            .unwrap_or_else(|error| {
-                tracing::error!(%error, "the sample app could not render its page");
-                let mut response = Response::new(Bytes::new());
-                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-                response
-            })
+        shown(self.pages.show(StatusCode::OK, "page.html", context))
     }
+
+    fn spa(&self, window: Window) -> Response<Bytes> {
+        let (title, closing) = match window {
+            Window::Main => ("An app of one page", false),
+            Window::SignedIn => ("You are signed in", true),
+        };
+        let context = minijinja::context! { title, closing };
+        shown(self.spa.show(StatusCode::OK, "spa.html", context))
+    }
+}
+
+/// A window of the app of one page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Window {
+    /// The page itself.
+    Main,
+    /// The one that a login in a window of its own ends in: it tells the page, and closes.
+    SignedIn,
+}
+
+/// Who asks, as the app of one page fetches it.
+fn data(request: &Request<Incoming>) -> Response<Bytes> {
+    let user = page::told(request.headers(), "x-forwarded-preferred-username");
+    let mut response = Response::new(serde_json::json!({ "user": user }).to_string().into());
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+fn shown(page: Result<Response<Bytes>, minijinja::Error>) -> Response<Bytes> {
+    page.unwrap_or_else(|error| {
+        tracing::error!(%error, "the sample app could not render its page");
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    })
 }
 
 impl Engine for SampleApp {
@@ -70,6 +109,9 @@ impl Engine for SampleApp {
         Ok(match (request.method(), request.uri().path()) {
             (&Method::GET, "/ws") => websocket::answer(request, closing),
             (&Method::GET, "/events") => events::answer(self.clock.clone(), closing),
+            (&Method::GET, "/spa") => self.spa(Window::Main).map(serve::full),
+            (&Method::GET, "/spa/signed-in") => self.spa(Window::SignedIn).map(serve::full),
+            (&Method::GET, "/spa/data") => data(&request).map(serve::full),
             _ => self.page(&request).map(serve::full),
         })
     }

@@ -5,12 +5,7 @@ use minijinja::{Value, context};
 
 /// The context of `page.html`.
 pub(super) fn context(path: &str, headers: &HeaderMap) -> Value {
-    let told = |name: &str| {
-        headers
-            .get(name)
-            .map(readable)
-            .filter(|value| !value.is_empty())
-    };
+    let told = |name: &str| told(headers, name);
     let user = told("x-forwarded-user");
     let email = told("x-forwarded-email");
     let name = told("x-forwarded-preferred-username");
@@ -38,6 +33,14 @@ pub(super) fn context(path: &str, headers: &HeaderMap) -> Value {
         })
         .collect();
     context! { path, greeted, user, email, groups, received }
+}
+
+/// What the header `name` says, where it says something.
+pub(super) fn told(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers
+        .get(name)
+        .map(readable)
+        .filter(|value| !value.is_empty())
 }
 
 fn readable(value: &HeaderValue) -> String {

@@ -54,6 +54,8 @@ pub(crate) enum Fault {
     // --- token endpoint ---
     /// Reports this error code with status 200.
     ErrorWithStatus200(&'static str),
+    /// Refuses the code with this status, error code and description.
+    TokenRefusal(StatusCode, &'static str, &'static str),
     /// Answers form-encoded, as old OAuth 2.0 providers do.
     FormEncodedTokens,
     /// Sets or takes out a member of the token answer, of renewals only.
@@ -148,6 +150,7 @@ impl Fault {
             Self::Jwks(_) => is(Endpoint::Jwks),
             Self::RotatedBeforeSigning(_)
             | Self::ErrorWithStatus200(_)
+            | Self::TokenRefusal(..)
             | Self::FormEncodedTokens => is(Endpoint::Token),
             Self::IdToken(_) => is(Endpoint::Token) && !renews,
             Self::RenewedIdToken(_) | Self::RenewalMember(..) => is(Endpoint::Token) && renews,
@@ -179,6 +182,12 @@ impl Fault {
             }
             Self::ErrorWithStatus200(code) => {
                 *response.body_mut() = json!({ "error": code }).to_string().into();
+                set(&mut response, CONTENT_TYPE, "application/json");
+            }
+            Self::TokenRefusal(status, code, description) => {
+                let body = json!({ "error": code, "error_description": description });
+                *response.body_mut() = body.to_string().into();
+                *response.status_mut() = *status;
                 set(&mut response, CONTENT_TYPE, "application/json");
             }
             _ => return None,
