@@ -83,9 +83,9 @@ impl TrustedProxies {
         headers: &'a HeaderMap,
     ) -> impl Iterator<Item = Option<IpAddr>> + use<'a> {
         let header = self.header;
-        let name = match header {
-            ForwardedHeader::XForwardedFor => "x-forwarded-for",
-            ForwardedHeader::Forwarded => "forwarded",
+        let (name, last): (_, LastSeparator) = match header {
+            ForwardedHeader::XForwardedFor => ("x-forwarded-for", last_byte),
+            ForwardedHeader::Forwarded => ("forwarded", last_outside_quotes),
         };
         let lines: Vec<&[u8]> = headers
             .get_all(name)
@@ -95,25 +95,80 @@ impl TrustedProxies {
         lines
             .into_iter()
             .rev()
-            .flat_map(|line| line.rsplit(|&byte| byte == b','))
-            .map(move |entry| {
-                let text = std::str::from_utf8(entry).ok()?.trim_matches([' ', '\t']);
-                match header {
-                    ForwardedHeader::XForwardedFor => parse_address(text),
-                    ForwardedHeader::Forwarded => parse_forwarded(text),
-                }
+            .flat_map(move |line| from_the_right(line, b',', last))
+            .map(move |entry| match header {
+                ForwardedHeader::XForwardedFor => parse_address(trimmed(entry)?),
+                ForwardedHeader::Forwarded => parse_forwarded(entry),
             })
     }
 }
 
-/// `for=192.0.2.1`, `for="[2001:db8::1]:4711"` among other parameters (RFC 7239 section 4).
-fn parse_forwarded(element: &str) -> Option<IpAddr> {
-    let value = element.split(';').find_map(|pair| {
-        let (name, value) = pair.split_once('=')?;
-        name.trim()
+/// Where in a text its last separator of this kind is.
+type LastSeparator = fn(&[u8], u8) -> Option<usize>;
+
+/// What stands between separators, the last piece first.
+fn from_the_right(
+    text: &[u8],
+    separator: u8,
+    last: LastSeparator,
+) -> impl Iterator<Item = &[u8]> + use<'_> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (before, piece) = match last(text, separator) {
+            Some(at) => (text.get(..at), text.get(at.saturating_add(1)..)?),
+            None => (None, text),
+        };
+        rest = before;
+        Some(piece)
+    })
+}
+
+fn last_byte(text: &[u8], separator: u8) -> Option<usize> {
+    text.iter().rposition(|&byte| byte == separator)
+}
+
+/// The last separator that is not in a quoted string (RFC 9110 section 5.6.4). What a front proxy
+/// quotes, such as `host`, is the client's own text, so a `,` or `;` in it divides nothing. Read from
+/// the right, since what stands left of the proxy's part is the client's as well, and a quote that
+/// it opens and never closes must not swallow what the proxy wrote behind it.
+fn last_outside_quotes(text: &[u8], separator: u8) -> Option<usize> {
+    let mut quoted = false;
+    for (at, &byte) in text.iter().enumerate().rev() {
+        match byte {
+            b'"' => quoted = !quoted || is_escaped(text, at),
+            _ if byte == separator && !quoted => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Whether an odd number of backslashes stands before `at`.
+fn is_escaped(text: &[u8], at: usize) -> bool {
+    let before = text.get(..at).unwrap_or_default();
+    let backslashes = before.iter().rev().take_while(|&&byte| byte == b'\\');
+    backslashes.count() % 2 == 1
+}
+
+/// Without blanks and tabs around it.
+fn trimmed(bytes: &[u8]) -> Option<&str> {
+    Some(std::str::from_utf8(bytes).ok()?.trim_matches([' ', '\t']))
+}
+
+/// `for=192.0.2.1`, `for="[2001:db8::1]:4711"` among other parameters (RFC 7239 section 4). An element
+/// that says `for` twice, which the standard forbids, names nobody.
+fn parse_forwarded(element: &[u8]) -> Option<IpAddr> {
+    let mut values = from_the_right(element, b';', last_outside_quotes).filter_map(|pair| {
+        let at = pair.iter().position(|&byte| byte == b'=')?;
+        let (name, value) = pair.split_at_checked(at)?;
+        trimmed(name)?
             .eq_ignore_ascii_case("for")
-            .then_some(value.trim())
-    })?;
+            .then_some(value.get(1..)?)
+    });
+    let (value, None) = (trimmed(values.next()?)?, values.next()) else {
+        return None;
+    };
     let value = match value.strip_prefix('"') {
         Some(quoted) => quoted.strip_suffix('"')?,
         None => value,
@@ -220,5 +275,34 @@ mod tests {
             seen(&xff, "10.1.1.1", "x-forwarded-for", &[&line]),
             "10.0.0.1"
         );
+    }
+
+    // K7: what a proxy quotes is the client's own text and names nobody; neither does a quote that the
+    // client opens before the proxy's part.
+    #[test]
+    fn what_a_proxy_quotes_is_never_read_as_an_address() {
+        let forwarded = trusted(ForwardedHeader::Forwarded);
+        for line in [
+            r#"for=1.2.3.4;host="x,for=9.9.9.9""#,
+            r#"for=1.2.3.4;host="x, for=9.9.9.9;y=""#,
+            r#"for=1.2.3.4;host="x,for=9.9.9.9;y";proto=https"#,
+            r#"host="x;for=9.9.9.9;y";for=1.2.3.4"#,
+            r#"for=1.2.3.4;host="\",for=9.9.9.9;by=\"""#,
+            r#"for=1.2.3.4;host="\\\",for=9.9.9.9;by=\\""#,
+            r#"for="9.9.9.9, for=1.2.3.4;host=",for=9.9.9.9""#,
+            r#"for=9.9.9.9;by="\, for=1.2.3.4"#,
+        ] {
+            let client = seen(&forwarded, "10.1.1.1", "forwarded", &[line]);
+            assert_eq!(client, "1.2.3.4", "{line}");
+        }
+        for nobody in [
+            "for=1.2.3.4;for=9.9.9.9",
+            r#"for="1.2.3.4"#,
+            r#"for=1.2.3.4""#,
+            "",
+        ] {
+            let client = seen(&forwarded, "10.1.1.1", "forwarded", &[nobody]);
+            assert_eq!(client, "10.1.1.1", "{nobody}");
+        }
     }
 }

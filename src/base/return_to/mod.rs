@@ -77,13 +77,17 @@ impl ReturnTo {
     /// The page that was asked for, as the place to return to; nothing where it is no safe one.
     #[must_use]
     pub fn of_target(target: &Target) -> Option<Self> {
-        // `Target` has refused control bytes, spaces and `#` in the text.
-        let text = target.as_str();
-        if text.contains('\\') || !target.unfolded_readings().all(is_own_path) {
+        if !is_own(target) {
             return None;
         }
-        let text = ascii(text);
-        (text.len() <= MAX_LEN).then_some(Self(text))
+        let text = ascii(target.as_str());
+        if text.len() > MAX_LEN {
+            return None;
+        }
+        // Encoded, it has readings that it had not before, and it is what a browser will ask for.
+        let is_fixed =
+            *text == *target.as_str() || Target::parse(&text).is_ok_and(|it| is_own(&it));
+        is_fixed.then_some(Self(text))
     }
 
     /// The same place with `fragment`, the text after a `#`: the part of a page that a person had
@@ -118,6 +122,12 @@ impl ReturnTo {
     pub fn len(&self) -> usize {
         self.0.len()
     }
+}
+
+/// Whether the text stays on its origin, and each reading of its path.
+fn is_own(target: &Target) -> bool {
+    // `Target` has refused control bytes, spaces and `#` in the text.
+    !target.as_str().contains('\\') && target.unfolded_readings().all(is_own_path)
 }
 
 /// Whether a reading of a path stays on its origin: one slash in front, no `\`, no control byte.
