@@ -107,38 +107,92 @@ fn set_host(headers: &mut HeaderMap, settings: &UpstreamSettings, public: &Publi
     }
 }
 
-/// An answer to somebody who is signed in is theirs alone, unless it says otherwise: a shared cache
-/// in front may keep what says nothing, and even what only says how long (RFC 9111 section 3).
+/// An answer to somebody who is signed in is theirs alone, whatever the app says about it: what a
+/// shared cache in front kept, it would hand to whoever asks next, past the gate (RFC 9111 section 3).
+/// Directives that speak of the browser's own cache stay as they are.
 pub fn make_private(headers: &mut HeaderMap) {
-    if !says(headers, &["public", "s-maxage", "private", "no-store"]) {
-        headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
+    for name in FOR_SHARED_CACHES {
+        headers.remove(*name);
+    }
+    let (mut kept, mut closed, mut open) = (Vec::new(), false, false);
+    for line in headers.get_all(CACHE_CONTROL) {
+        for directive in directives(line.as_bytes()) {
+            match Sharing::of(directive) {
+                Sharing::Closed => closed = true,
+                Sharing::Open => open = true,
+                Sharing::Unsaid => {}
+            }
+            kept.push(directive);
+        }
+    }
+    if closed && !open {
+        return;
+    }
+    // First, so that no quotation mark that an app forgot to close can swallow it.
+    let mut told = b"private".to_vec();
+    for directive in kept {
+        if Sharing::of(directive) != Sharing::Open && !directive.eq_ignore_ascii_case(b"private") {
+            told.extend_from_slice(b", ");
+            told.extend_from_slice(directive);
+        }
+    }
+    let told = HeaderValue::from_bytes(&told);
+    headers.insert(
+        CACHE_CONTROL,
+        told.unwrap_or(HeaderValue::from_static("private")),
+    );
+}
+
+/// Fields that shared caches heed before `Cache-Control` (RFC 9213, and those from before it).
+const FOR_SHARED_CACHES: &[&str] = &[
+    "akamai-cache-control",
+    "cdn-cache-control",
+    "cloudflare-cdn-cache-control",
+    "edge-control",
+    "netlify-cdn-cache-control",
+    "surrogate-control",
+    "vercel-cdn-cache-control",
+    "x-accel-expires",
+];
+
+/// What one directive of `Cache-Control` says to a shared cache (RFC 9111 section 5.2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    /// Nothing is to be kept.
+    Closed,
+    /// The answer, or some of it, may be kept: `private` with names of fields lets the rest be.
+    Open,
+    Unsaid,
+}
+
+impl Sharing {
+    fn of(directive: &[u8]) -> Self {
+        let mut parts = directive.splitn(2, |byte| *byte == b'=');
+        let name = parts.next().unwrap_or_default().trim_ascii();
+        let is = |one: &str| name.eq_ignore_ascii_case(one.as_bytes());
+        match parts.next() {
+            None if is("private") || is("no-store") => Self::Closed,
+            Some(_) if is("private") => Self::Open,
+            _ if is("public") || is("s-maxage") => Self::Open,
+            _ => Self::Unsaid,
+        }
     }
 }
 
-/// Whether an answer may be kept by a shared cache, so that no cookie may ride on it.
-#[must_use]
-pub fn may_be_shared(headers: &HeaderMap) -> bool {
-    let targeted = [
-        "cdn-cache-control",
-        "surrogate-control",
-        "cloudflare-cdn-cache-control",
-    ];
-    !says(headers, &["private", "no-store"])
-        || targeted.iter().any(|name| headers.contains_key(*name))
-}
-
-/// Whether `Cache-Control` has one of these directives (RFC 9111 section 5.2).
-fn says(headers: &HeaderMap, directives: &[&str]) -> bool {
-    headers
-        .get_all(CACHE_CONTROL)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .any(|line| {
-            line.split(',').any(|directive| {
-                let name = directive.split('=').next().unwrap_or_default().trim();
-                directives.iter().any(|one| one.eq_ignore_ascii_case(name))
-            })
-        })
+/// The directives of one line: between commas that stand in no quotes (RFC 9110 section 5.6).
+fn directives(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    line.split(move |byte| {
+        let plain = !std::mem::take(&mut escaped);
+        match byte {
+            b'"' if plain => quoted = !quoted,
+            b'\\' if plain && quoted => escaped = true,
+            _ => {}
+        }
+        *byte == b',' && !quoted
+    })
+    .map(<[u8]>::trim_ascii)
+    .filter(|directive| !directive.is_empty())
 }
 
 /// The header fields of `names` as constants, for rooms beside this one.
