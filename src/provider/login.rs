@@ -8,7 +8,7 @@ use http::Request;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 
 use super::errors::{LoginError, Stage};
-use super::{Provider, ProviderKind, UserInfoUse};
+use super::{Provider, ProviderKind, RefreshTokens, UserInfoUse};
 use crate::base::secret::Secret;
 use crate::oidc::callback::CodeGrant;
 use crate::oidc::claims::Claims;
@@ -100,6 +100,9 @@ impl Provider {
     /// What renews the session: the refresh token that came, or the one that was used where none did
     /// (RFC 6749 section 6).
     pub(super) fn grant(&self, tokens: &TokenSet, used: Option<&Secret>) -> Option<Grant> {
+        if self.settings.refresh_tokens == RefreshTokens::Ignore {
+            return None;
+        }
         let refresh_token = tokens.refresh_token.as_ref().or(used)?.clone();
         Some(Grant {
             refresh_token,

@@ -23,7 +23,7 @@ use self::keys::Keys;
 pub use self::renewal::RenewalError;
 pub use self::settings::{
     Admit, AuthMethod, ClaimPaths, EmailTrust, IdTokenHint, ProviderKind, ProviderSettings,
-    UserInfoUse,
+    RefreshTokens, UserInfoUse,
 };
 use crate::base::clock::Clock;
 use crate::base::origin::{Origin, PublicUrl};

@@ -36,6 +36,17 @@ pub struct ProviderSettings {
     pub authorization_parameters: Vec<(String, String)>,
     /// Whether the raw ID token is kept for `id_token_hint`.
     pub id_token_hint: IdTokenHint,
+    /// Whether sessions are renewed by its refresh tokens.
+    pub refresh_tokens: RefreshTokens,
+}
+
+/// Whether sessions are renewed by a provider's refresh tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefreshTokens {
+    /// Wherever one came.
+    Use,
+    /// Never: several gates with one key and no store between them would spend a token twice.
+    Ignore,
 }
 
 /// Which protocol a provider speaks.

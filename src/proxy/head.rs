@@ -111,11 +111,13 @@ fn set_host(headers: &mut HeaderMap, settings: &UpstreamSettings, public: &Publi
 /// shared cache in front kept, it would hand to whoever asks next, past the gate (RFC 9111 section 3).
 /// Directives that speak of the browser's own cache stay as they are.
 pub fn make_private(headers: &mut HeaderMap) {
-    for name in FOR_SHARED_CACHES {
-        headers.remove(*name);
+    while let Some(name) = headers.keys().find(|name| is_targeted(name)).cloned() {
+        headers.remove(name);
     }
-    let (mut kept, mut closed, mut open) = (Vec::new(), false, false);
+    let (mut kept, mut closed, mut open, mut quoted) = (Vec::new(), false, false, false);
     for line in headers.get_all(CACHE_CONTROL) {
+        // A mark that is never closed could swallow what another line says.
+        quoted |= line.as_bytes().contains(&b'"');
         for directive in directives(line.as_bytes()) {
             match Sharing::of(directive) {
                 Sharing::Closed => closed = true,
@@ -125,10 +127,10 @@ pub fn make_private(headers: &mut HeaderMap) {
             kept.push(directive);
         }
     }
-    if closed && !open {
+    if closed && !open && !quoted {
         return;
     }
-    // First, so that no quotation mark that an app forgot to close can swallow it.
+    // First, where no such mark comes before it.
     let mut told = b"private".to_vec();
     for directive in kept {
         if Sharing::of(directive) != Sharing::Open && !directive.eq_ignore_ascii_case(b"private") {
@@ -143,17 +145,15 @@ pub fn make_private(headers: &mut HeaderMap) {
     );
 }
 
-/// Fields that shared caches heed before `Cache-Control` (RFC 9213, and those from before it).
-const FOR_SHARED_CACHES: &[&str] = &[
-    "akamai-cache-control",
-    "cdn-cache-control",
-    "cloudflare-cdn-cache-control",
-    "edge-control",
-    "netlify-cdn-cache-control",
-    "surrogate-control",
-    "vercel-cdn-cache-control",
-    "x-accel-expires",
-];
+/// Whether shared caches heed this field before `Cache-Control` (RFC 9213, and what was before it).
+fn is_targeted(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.ends_with("-cache-control")
+        || matches!(
+            name,
+            "edge-control" | "surrogate-control" | "x-accel-expires"
+        )
+}
 
 /// What one directive of `Cache-Control` says to a shared cache (RFC 9111 section 5.2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +173,7 @@ impl Sharing {
         match parts.next() {
             None if is("private") || is("no-store") => Self::Closed,
             Some(_) if is("private") => Self::Open,
-            _ if is("public") || is("s-maxage") => Self::Open,
+            _ if is("public") || is("s-maxage") || is("proxy-revalidate") => Self::Open,
             _ => Self::Unsaid,
         }
     }

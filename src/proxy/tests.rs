@@ -231,6 +231,11 @@ fn an_answer_to_a_person_is_private_whatever_the_app_says() {
         ),
         (&["x=\"a, public"], "private, x=\"a, public"),
         (&[", ,public,"], "private"),
+        (&["x=\"a", "private"], "private, x=\"a"),
+        (
+            &["no-store, no-cache=\"a\", public"],
+            "private, no-store, no-cache=\"a\"",
+        ),
         (&["no-store"], "no-store"),
         (&["Private, max-age=5"], "Private, max-age=5"),
         (&["max-age=5", "private"], "max-age=5|private"),
@@ -247,6 +252,7 @@ fn an_answer_to_a_person_is_private_whatever_the_app_says() {
     let mut targeted = fields(&[
         ("surrogate-control", "max-age=60"),
         ("cdn-cache-control", "max-age=60"),
+        ("some-new-cdn-cache-control", "max-age=60"),
         ("x-accel-expires", "60"),
         ("cache-control", "no-store"),
     ]);

@@ -452,6 +452,20 @@ fn without_refresh_tokens() -> World {
     world
 }
 
+// Several gates without a store between them do better without refresh tokens.
+#[test]
+fn refresh_tokens_are_not_kept_where_they_are_to_be_ignored() {
+    let world = World::with_provider("    refresh_tokens: ignore", "");
+    let mut alice = world.signed_in("alice");
+    world.gate.clock.advance(RECHECK);
+    assert_eq!(status(&mut alice, "/api"), 200);
+    let page = alice.visit(&format!("{PUBLIC}/page"));
+    assert_eq!(page.answer.status, 200);
+    assert_eq!(renewals(&world), 0);
+    let asked = world.provider.hits_of(Endpoint::Authorize);
+    assert_eq!(asked.last().unwrap().query.value("prompt"), Some("none"));
+}
+
 // A provider without refresh tokens is asked by way of the browser, unseen.
 #[test]
 fn without_a_refresh_token_the_next_page_goes_by_the_provider_and_comes_back() {

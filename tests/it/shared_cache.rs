@@ -47,7 +47,7 @@ enum Cookies {
 }
 
 /// Overlooks cookies and leaves all else as it is in Varnish's own settings.
-const OVERLOOKING: &str = r#"
+const OVERLOOKING: &str = "
 sub vcl_recv {
   call vcl_req_host;
   call vcl_req_method;
@@ -62,7 +62,7 @@ sub vcl_backend_response {
   }
   return (deliver);
 }
-"#;
+";
 
 /// Varnish in front of the gate. It ends when it is dropped.
 struct Cache {

@@ -50,6 +50,8 @@ pub struct ProviderWritten {
     pub userinfo: Option<UserInfoWritten>,
     /// Whether the ID token is kept for the provider's logout. Default: `auto`.
     pub id_token_hint: Option<HintWritten>,
+    /// Whether sessions are renewed by its refresh tokens. Default: `use`.
+    pub refresh_tokens: Option<RefreshTokensWritten>,
     /// Takes every e-mail address of this provider for verified. Default: `false`.
     pub insecure_trust_email: Option<bool>,
 }
@@ -119,6 +121,16 @@ pub enum HintWritten {
     Always,
     /// Never.
     Never,
+}
+
+/// Whether sessions are renewed by a provider's refresh tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", expecting = "`use` or `ignore`")]
+pub enum RefreshTokensWritten {
+    /// Wherever one came.
+    Use,
+    /// Never: people come by the provider instead.
+    Ignore,
 }
 
 /// The certificates that vouch for a provider.

@@ -11,9 +11,9 @@ use super::{Findings, several};
 use crate::base::origin::PublicUrl;
 use crate::config::tree::Path;
 use crate::config::written::ConfigFile;
-use crate::config::written::provider::{HintWritten, ProviderWritten};
+use crate::config::written::provider::{HintWritten, ProviderWritten, RefreshTokensWritten};
 use crate::oidc::client::{Registration, TokenEndpointAuthMethod};
-use crate::provider::{AuthMethod, IdTokenHint, ProviderSettings};
+use crate::provider::{AuthMethod, IdTokenHint, ProviderSettings, RefreshTokens};
 
 /// The id of an only provider that has none.
 const ONLY: &str = "default";
@@ -154,6 +154,10 @@ impl One<'_> {
                 None | Some(HintWritten::Auto) => IdTokenHint::Auto,
                 Some(HintWritten::Always) => IdTokenHint::Always,
                 Some(HintWritten::Never) => IdTokenHint::Never,
+            },
+            refresh_tokens: match self.written.refresh_tokens {
+                None | Some(RefreshTokensWritten::Use) => RefreshTokens::Use,
+                Some(RefreshTokensWritten::Ignore) => RefreshTokens::Ignore,
             },
         };
         if let Some(url) = self.public.url {
