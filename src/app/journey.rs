@@ -33,7 +33,7 @@ use crate::gate::facts::Facts;
 use crate::gate::live_session;
 use crate::gate::routes::{Matched, Need};
 use crate::oidc::authorization::LoginParameters;
-use crate::proxy::head::{Rewriter, make_private, may_be_shared};
+use crate::proxy::head::{Rewriter, make_private};
 use crate::proxy::{Patience, TunnelEnd, Upstream};
 use crate::server::{HeadLimit, Service};
 use crate::session::Session;
@@ -317,7 +317,7 @@ impl Worker {
                 }
                 // A late answer could bring back a session that was ended, or replaced, meanwhile.
                 let prompt = asked.elapsed() <= PROMPT;
-                if upkeep == Upkeep::Reseal && prompt && !may_be_shared(response.headers()) {
+                if upkeep == Upkeep::Reseal && prompt {
                     reseal(&mut response, visit);
                 }
                 let upstream = Some(asked.elapsed());

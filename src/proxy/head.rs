@@ -107,79 +107,92 @@ fn set_host(headers: &mut HeaderMap, settings: &UpstreamSettings, public: &Publi
     }
 }
 
-/// An answer to somebody who is signed in is theirs alone, whatever the app says: it does not know
-/// that a gate stands before it, and a shared cache in front may keep what says nothing, what only
-/// says how long, and what says `public` (RFC 9111 section 3; security requirement P2). How long the
-/// browser itself may keep it stays as it was.
+/// An answer to somebody who is signed in is theirs alone, whatever the app says about it: what a
+/// shared cache in front kept, it would hand to whoever asks next, past the gate (RFC 9111 section 3).
+/// Directives that speak of the browser's own cache stay as they are.
 pub fn make_private(headers: &mut HeaderMap) {
-    let quoted = |line: &HeaderValue| line.as_bytes().contains(&b'"');
-    let unqualified = !headers.get_all(CACHE_CONTROL).iter().any(quoted);
-    if unqualified && says(headers, &["private", "no-store"]) && !says(headers, SHARING) {
-        remove_targeted(headers);
-        return;
-    }
-    // With a field name in quotes, `private` is about that field alone.
-    let mut kept: Vec<String> = Vec::new();
-    if unqualified {
-        let lines = headers.get_all(CACHE_CONTROL).iter();
-        for directive in lines
-            .filter_map(|line| line.to_str().ok())
-            .flat_map(|line| line.split(','))
-        {
-            let name = directive.split('=').next().unwrap_or_default().trim();
-            let shares = SHARING.iter().any(|one| one.eq_ignore_ascii_case(name));
-            if !name.is_empty() && !shares && !name.eq_ignore_ascii_case("private") {
-                kept.push(directive.trim().to_owned());
-            }
-        }
-    }
-    kept.push("private".to_owned());
-    let value = HeaderValue::try_from(kept.join(", "));
-    headers.insert(
-        CACHE_CONTROL,
-        value.unwrap_or(HeaderValue::from_static("private")),
-    );
-    remove_targeted(headers);
-}
-
-/// Directives by which an answer is shared.
-const SHARING: &[&str] = &["public", "s-maxage", "proxy-revalidate"];
-
-/// Takes away what speaks to shared caches past `Cache-Control` (RFC 9213 and its forerunners).
-fn remove_targeted(headers: &mut HeaderMap) {
-    let is_targeted = |name: &HeaderName| {
-        let name = name.as_str();
-        name.ends_with("-cache-control") || name == "surrogate-control" || name == "x-accel-expires"
-    };
     while let Some(name) = headers.keys().find(|name| is_targeted(name)).cloned() {
         headers.remove(name);
     }
+    let (mut kept, mut closed, mut open, mut quoted) = (Vec::new(), false, false, false);
+    for line in headers.get_all(CACHE_CONTROL) {
+        // A mark that is never closed could swallow what another line says.
+        quoted |= line.as_bytes().contains(&b'"');
+        for directive in directives(line.as_bytes()) {
+            match Sharing::of(directive) {
+                Sharing::Closed => closed = true,
+                Sharing::Open => open = true,
+                Sharing::Unsaid => {}
+            }
+            kept.push(directive);
+        }
+    }
+    if closed && !open && !quoted {
+        return;
+    }
+    // First, where no such mark comes before it.
+    let mut told = b"private".to_vec();
+    for directive in kept {
+        if Sharing::of(directive) != Sharing::Open && !directive.eq_ignore_ascii_case(b"private") {
+            told.extend_from_slice(b", ");
+            told.extend_from_slice(directive);
+        }
+    }
+    let told = HeaderValue::from_bytes(&told);
+    headers.insert(
+        CACHE_CONTROL,
+        told.unwrap_or(HeaderValue::from_static("private")),
+    );
 }
 
-/// Whether an answer may be kept by a shared cache, so that no cookie may ride on it.
-#[must_use]
-pub fn may_be_shared(headers: &HeaderMap) -> bool {
-    let targeted = [
-        "cdn-cache-control",
-        "surrogate-control",
-        "cloudflare-cdn-cache-control",
-    ];
-    !says(headers, &["private", "no-store"])
-        || targeted.iter().any(|name| headers.contains_key(*name))
+/// Whether shared caches heed this field before `Cache-Control` (RFC 9213, and what was before it).
+fn is_targeted(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.ends_with("-cache-control")
+        || matches!(
+            name,
+            "edge-control" | "surrogate-control" | "x-accel-expires"
+        )
 }
 
-/// Whether `Cache-Control` has one of these directives (RFC 9111 section 5.2).
-fn says(headers: &HeaderMap, directives: &[&str]) -> bool {
-    headers
-        .get_all(CACHE_CONTROL)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .any(|line| {
-            line.split(',').any(|directive| {
-                let name = directive.split('=').next().unwrap_or_default().trim();
-                directives.iter().any(|one| one.eq_ignore_ascii_case(name))
-            })
-        })
+/// What one directive of `Cache-Control` says to a shared cache (RFC 9111 section 5.2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    /// Nothing is to be kept.
+    Closed,
+    /// The answer, or some of it, may be kept: `private` with names of fields lets the rest be.
+    Open,
+    Unsaid,
+}
+
+impl Sharing {
+    fn of(directive: &[u8]) -> Self {
+        let mut parts = directive.splitn(2, |byte| *byte == b'=');
+        let name = parts.next().unwrap_or_default().trim_ascii();
+        let is = |one: &str| name.eq_ignore_ascii_case(one.as_bytes());
+        match parts.next() {
+            None if is("private") || is("no-store") => Self::Closed,
+            Some(_) if is("private") => Self::Open,
+            _ if is("public") || is("s-maxage") || is("proxy-revalidate") => Self::Open,
+            _ => Self::Unsaid,
+        }
+    }
+}
+
+/// The directives of one line: between commas that stand in no quotes (RFC 9110 section 5.6).
+fn directives(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    line.split(move |byte| {
+        let plain = !std::mem::take(&mut escaped);
+        match byte {
+            b'"' if plain => quoted = !quoted,
+            b'\\' if plain && quoted => escaped = true,
+            _ => {}
+        }
+        *byte == b',' && !quoted
+    })
+    .map(<[u8]>::trim_ascii)
+    .filter(|directive| !directive.is_empty())
 }
 
 /// The header fields of `names` as constants, for rooms beside this one.

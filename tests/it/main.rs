@@ -71,6 +71,8 @@ mod session_lifetime; // a session ends when it should, and not before
 #[cfg(test)]
 mod several_providers; // one provider's word is never taken for another's
 #[cfg(test)]
+mod shared_cache; // a cache in front shows nobody what is another's
+#[cfg(test)]
 mod signing_out; // signing out ends the session here first, whatever the provider does
 #[cfg(test)]
 mod single_page_apps; // what an app of one page needs to know about its session

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 
 // How long a program may take until it says that it is ready. A bound, never a wait.
-const START_LIMIT_MS = 30_000;
+const START_LIMIT_MS = 60_000;
 
 // Whatever ends this process ends what it started.
 const running = new Set();

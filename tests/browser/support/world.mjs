@@ -25,14 +25,21 @@ const environment = Object.fromEntries(
 
 // Builds a world. `settings` is laid over the gate's settings, key by key, at the top level;
 // `publicUrl` names another address for browsers than the gate's own (something stands before it);
+// `host` is a name for the gate other than its address; `app` makes another app than Prometheus;
 // `provider: 'later'` leaves the provider down until `world.provider.start()`.
-export async function world({ settings = {}, publicUrl, provider: when = 'now' } = {}) {
+export async function world({
+  settings = {},
+  publicUrl,
+  host = '127.0.0.1',
+  app: makeApp = (at) => new PrometheusFixture(at),
+  provider: when = 'now',
+} = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'sidegate-story-'));
   const [gatePort, probesPort, providerPort] = await freePorts(3);
   const gateUrl = `http://127.0.0.1:${gatePort}`;
-  const url = publicUrl ?? gateUrl;
+  const url = publicUrl ?? `http://${host}:${gatePort}`;
   const provider = new ProviderFixture({ port: providerPort, rp: url });
-  const app = new PrometheusFixture({ folder, externalUrl: url });
+  const app = makeApp({ folder, externalUrl: url });
   const gate = new GateFixture({ folder, url: gateUrl, probesPort });
   const close = async () => {
     await Promise.all([gate.stop(), provider.stop(), app.stop()]);
