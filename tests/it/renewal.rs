@@ -395,6 +395,28 @@ fn signing_out_revokes_the_refresh_token_and_waits_for_nobody() {
     assert_eq!(renewals(&world), 0);
 }
 
+// G1: what a renewal brings after the sign-out does not bring the session back.
+#[test]
+fn a_renewal_that_ends_after_a_sign_out_brings_nothing_back() {
+    let world = World::start();
+    let mut alice = world.signed_in("alice");
+    let gate = Gate::closed();
+    world
+        .provider
+        .set_fault(Fault::AnswerHeld(Endpoint::Token, gate.clone()));
+    world.gate.clock.advance(RECHECK);
+    assert_eq!(status(&mut alice, "/x"), 200);
+    await_renewals(&world, 1);
+    let old = alice.clone();
+    let answer = alice.submit(&format!("{PUBLIC}/oauth2/sign_out"), PUBLIC, "");
+    assert_eq!(answer.status, 303);
+    gate.open();
+    world.provider.clear_faults();
+    for _ in 0..300 {
+        assert_eq!(status(&mut old.clone(), "/x"), 401);
+    }
+}
+
 // A provider that leaves the refresh token out of a renewal's answer means the old one.
 #[test]
 fn a_renewal_without_a_new_refresh_token_keeps_the_old_one() {
