@@ -1,5 +1,7 @@
 //! The provider is asked again, once, and nobody notices; and what it says then counts.
 
+mod unseen;
+
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -466,108 +468,6 @@ fn a_renewal_without_an_id_token_asks_the_userinfo() {
     assert_eq!(status(&mut alice, "/admin"), 403);
     let userinfo = world.provider.hits_of(Endpoint::Userinfo).len();
     assert!(userinfo >= 1);
-}
-
-fn without_refresh_tokens() -> World {
-    let world = World::start();
-    world
-        .provider
-        .add_fault(Fault::Member(Endpoint::Token, "refresh_token", None));
-    world
-}
-
-// Several gates without a store between them do better without refresh tokens.
-#[test]
-fn refresh_tokens_are_not_kept_where_they_are_to_be_ignored() {
-    let world = World::with_provider("    refresh_tokens: ignore", "");
-    let mut alice = world.signed_in("alice");
-    world.gate.clock.advance(RECHECK);
-    assert_eq!(status(&mut alice, "/api"), 200);
-    let page = alice.visit(&format!("{PUBLIC}/page"));
-    assert_eq!(page.answer.status, 200);
-    assert_eq!(renewals(&world), 0);
-    let asked = world.provider.hits_of(Endpoint::Authorize);
-    assert_eq!(asked.last().unwrap().query.value("prompt"), Some("none"));
-}
-
-// A provider without refresh tokens is asked by way of the browser, unseen.
-#[test]
-fn without_a_refresh_token_the_next_page_goes_by_the_provider_and_comes_back() {
-    let world = without_refresh_tokens();
-    let mut alice = world.signed_in("alice");
-    world
-        .provider
-        .provider()
-        .set_groups("alice", vec!["dev".to_owned()])
-        .unwrap();
-    world.gate.clock.advance(RECHECK);
-    assert_eq!(status(&mut alice, "/api"), 200, "programs go on");
-    let page = alice.visit(&format!("{PUBLIC}/page?x=1"));
-    assert_eq!(page.answer.status, 200, "{:?}", page.answer);
-    assert_eq!(world.app.last().request_line(), "GET /page?x=1 HTTP/1.1");
-    assert_eq!(world.app.last().fields("x-forwarded-groups"), ["dev"]);
-    let asked = world.provider.hits_of(Endpoint::Authorize);
-    let prompts: Vec<_> = asked.iter().map(|hit| hit.query.value("prompt")).collect();
-    assert_eq!(prompts.last(), Some(&Some("none")));
-}
-
-// Whoever is not signed in at the provider any more has to sign in.
-#[test]
-fn whoever_is_signed_out_at_the_provider_signs_in_again() {
-    let world = without_refresh_tokens();
-    let mut alice = world.signed_in("alice");
-    alice.jar.retain(|cookie| cookie.host == "gate.test");
-    world.gate.clock.advance(RECHECK);
-    let form = alice.visit(&format!("{PUBLIC}/page"));
-    assert_eq!(form.answer.status, 200);
-    assert!(
-        form.answer.text().contains("password"),
-        "{}",
-        form.answer.text()
-    );
-    let page = alice.sign_in(&form, "alice");
-    assert_eq!(page.answer.status, 200);
-    assert_eq!(world.app.last().request_line(), "GET /page HTTP/1.1");
-}
-
-// Nobody becomes somebody else unseen.
-#[test]
-fn another_account_at_the_provider_is_not_taken_without_asking() {
-    let world = without_refresh_tokens();
-    let mut alice = world.signed_in("alice");
-    let bob = world.signed_in("bob");
-    alice.jar.retain(|cookie| cookie.host == "gate.test");
-    alice.jar.extend(
-        bob.jar
-            .iter()
-            .filter(|cookie| cookie.host != "gate.test")
-            .cloned(),
-    );
-    world.gate.clock.advance(RECHECK);
-    world.app.forget();
-    let page = alice.visit(&format!("{PUBLIC}/page"));
-    assert!(world.app.arrived().is_empty(), "{:?}", page.answer);
-    let asked = world.provider.hits_of(Endpoint::Authorize);
-    assert_eq!(
-        asked.last().unwrap().query.value("prompt"),
-        Some("select_account")
-    );
-}
-
-// Whoever comes back without having been there is let through for a while: no loop, no lock-out.
-#[test]
-fn a_provider_that_is_not_there_for_the_browser_locks_nobody_out() {
-    let world = without_refresh_tokens();
-    let mut alice = world.signed_in("alice");
-    world.gate.clock.advance(RECHECK);
-    let first = alice.open(&format!("{PUBLIC}/page"));
-    assert_eq!(first.status, 302);
-    let back = alice.open(&format!("{PUBLIC}/page"));
-    assert_eq!(back.status, 200, "within the grace");
-    world.gate.clock.advance(MINUTE);
-    assert_eq!(alice.open(&format!("{PUBLIC}/page")).status, 302);
-    world.gate.clock.advance(GRACE);
-    assert_eq!(status(&mut alice, "/api"), 401, "not beyond it");
 }
 
 // V9: what `check` says of removal holds by the clock.
