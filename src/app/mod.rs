@@ -187,6 +187,7 @@ impl App {
     /// tunnels, and stops.
     pub async fn stop(self) {
         self.drain.move_on(Stage::Draining);
+        self.shared.live.renewals.rest();
         let limit = self.shared.current.load().config.limits.drain;
         let workers = Arc::clone(&self.workers);
         drop(self.status);

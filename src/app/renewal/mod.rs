@@ -9,6 +9,7 @@ mod pace;
 mod table;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub struct Renewals {
     table: Mutex<Table>,
     asked: Mutex<HashMap<SessionId, UnixTime>>,
     paces: Mutex<HashMap<String, Pace>>,
+    /// Whether the process is about to end.
+    resting: AtomicBool,
     clock: Clock,
     control: Handle,
 }
@@ -85,6 +88,7 @@ impl Renewals {
             table: Mutex::default(),
             asked: Mutex::default(),
             paces: Mutex::default(),
+            resting: AtomicBool::default(),
             clock,
             control,
         }
@@ -121,7 +125,9 @@ impl Renewals {
             (Word::Due, Use::App, None, Some(_)) => Evidence::Unheard(session, freshness),
             (Word::Overdue, Use::App, None, Some(_)) => Evidence::Expired(session),
             (Word::Due, Use::App, Some(_), Some(provider)) => {
-                drop(self.begin(&session, provider, with.audit));
+                if !self.resting.load(Ordering::Relaxed) {
+                    drop(self.begin(&session, provider, with.audit));
+                }
                 Evidence::Session(session, freshness)
             }
             (Word::Overdue, Use::App, Some(_), Some(provider)) => {
@@ -141,6 +147,12 @@ impl Renewals {
                 }
             }
         }
+    }
+
+    /// Begins nothing any more that can wait: the process ends, and with it would be lost what a
+    /// renewal brings, while the token that it used is spent.
+    pub fn rest(&self) {
+        self.resting.store(true, Ordering::Relaxed);
     }
 
     /// The person of this session is sent to the provider now.

@@ -419,6 +419,23 @@ fn a_renewal_that_ends_after_a_sign_out_brings_nothing_back() {
     }
 }
 
+// E8: what a renewal brings would end with the process, while its token is spent.
+#[test]
+fn a_gate_that_is_about_to_end_spends_no_token() {
+    let world = World::start();
+    let mut alice = world.signed_in("alice");
+    world.gate.shared.live.renewals.rest();
+    world.gate.clock.advance(RECHECK);
+    for _ in 0..20 {
+        assert_eq!(status(&mut alice, "/x"), 200);
+    }
+    assert_eq!(renewals(&world), 0);
+    // What cannot do without it is renewed all the same.
+    world.gate.clock.advance(GRACE);
+    assert_eq!(status(&mut alice, "/x"), 200);
+    assert_eq!(renewals(&world), 1);
+}
+
 // A provider that leaves the refresh token out of a renewal's answer means the old one.
 #[test]
 fn a_renewal_without_a_new_refresh_token_keeps_the_old_one() {
