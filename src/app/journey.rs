@@ -259,7 +259,7 @@ impl Worker {
     ) -> Evidence {
         let (generation, renewals) = (&*equipped.generation, &self.shared.live.renewals);
         if let Some(session) = equipped.recent.take_learned() {
-            renewals.seen(&session);
+            renewals.seen(&session, now);
         }
         let limits = generation.config.session.limits;
         let Some(session) = live_session(&evidence) else {

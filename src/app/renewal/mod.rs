@@ -177,10 +177,11 @@ impl Renewals {
         table.put(&session.id, Entry::Over);
     }
 
-    /// A cookie of this session was seen: what it already tells need not be remembered.
-    pub fn seen(&self, session: &Session) {
+    /// A cookie of this session was seen at `now`: what it already tells need not be remembered for
+    /// long.
+    pub fn seen(&self, session: &Session, now: UnixTime) {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        table.drop_seen(session);
+        table.saw(session, now);
     }
 
     fn recall(&self, session: &Session) -> Option<Outcome> {
