@@ -461,8 +461,8 @@ fn reseal(response: &mut Response<Body>, visit: &Visit<'_>) {
     };
     let touched = session.touched(generation.config.session.limits, visit.now);
     let (keyring, names) = (&generation.keyring, &generation.names);
-    match SessionCookie::write(&touched, keyring, names, visit.presented, visit.now) {
-        Ok(lines) => {
+    match SessionCookie::write_fitting(touched, keyring, names, visit.presented, visit.now) {
+        Ok((_, lines)) => {
             for line in lines {
                 response
                     .headers_mut()

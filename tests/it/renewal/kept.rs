@@ -1,7 +1,11 @@
 //! What a renewal brought is not lost again, and what it did not bring is not made up.
 
-use super::{RECHECK, await_renewals, await_successor, renewals, status};
-use crate::support::instance::World;
+use serde_json::json;
+use sidegate::demo::provider::Endpoint;
+
+use super::{RECHECK, await_renewals, await_successor, renewals, status, until};
+use crate::support::instance::{PUBLIC, World};
+use crate::support::provider::{Fault, IdTokenFault};
 
 // E8: requests overtake each other: one that was sent before the successor's cookie came may arrive
 // after the first one that carries it.
@@ -23,4 +27,39 @@ fn a_request_that_was_overtaken_by_the_successors_cookie_spends_no_token_again()
     assert_eq!(status(&mut alice, "/x"), 200);
     await_renewals(&world, 2);
     await_successor(&mut alice);
+}
+
+// E8: a renewed session that does not fit into its cookie goes without the hint, as at the login.
+#[test]
+fn a_renewed_id_token_that_does_not_fit_into_the_cookie_is_left_out() {
+    let world = World::with_provider("    id_token_hint: always", "");
+    let mut alice = world.signed_in("alice");
+    let longer = Fault::RenewedIdToken(IdTokenFault::Padded(16 * 1024));
+    world.provider.set_fault(longer);
+    world.gate.clock.advance(RECHECK);
+    assert_eq!(status(&mut alice, "/x"), 200);
+    await_renewals(&world, 1);
+    until("no successor came", || {
+        let answer = alice.fetch("GET", &format!("{PUBLIC}/x"), "");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(!world.gate.log().contains("not sealed anew"));
+        answer.field("set-cookie").is_some()
+    });
+}
+
+// E8: nobody is kept out by a refresh token that is too long to be kept.
+#[test]
+fn a_refresh_token_that_does_not_fit_into_the_cookie_keeps_nobody_out() {
+    let world = World::start();
+    let longer = json!("r".repeat(16 * 1024));
+    world.provider.set_fault(Fault::Member(
+        Endpoint::Token,
+        "refresh_token",
+        Some(longer),
+    ));
+    let mut alice = world.signed_in("alice");
+    world.provider.clear_faults();
+    world.gate.clock.advance(RECHECK);
+    let page = alice.visit(&format!("{PUBLIC}/page"));
+    assert_eq!(page.answer.status, 200);
 }
