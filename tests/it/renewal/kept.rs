@@ -63,3 +63,37 @@ fn a_refresh_token_that_does_not_fit_into_the_cookie_keeps_nobody_out() {
     let page = alice.visit(&format!("{PUBLIC}/page"));
     assert_eq!(page.answer.status, 200);
 }
+
+// E11: a UserInfo that says less than the ID token did is no word that the rest is gone.
+#[test]
+fn a_userinfo_that_says_less_than_the_id_token_takes_nothing_away() {
+    let world = World::with(
+        "routes: [{ match: { path: /mine }, access: { emails: [\"@example.com\"] } }, { access: signed_in }]",
+    );
+    let mut alice = world.signed_in("alice");
+    assert_eq!(status(&mut alice, "/mine"), 200);
+    world
+        .provider
+        .set_fault(Fault::RenewalMember("id_token", None));
+    let silent = Fault::Member(Endpoint::Userinfo, "email", None);
+    world.provider.add_fault(silent);
+    world.gate.clock.advance(RECHECK);
+    assert_eq!(status(&mut alice, "/mine"), 200);
+    await_renewals(&world, 1);
+    await_successor(&mut alice);
+    assert_eq!(status(&mut alice, "/mine"), 200);
+    assert!(world.app.last().fields("x-forwarded-email") == ["alice@example.com"]);
+    // The next page asks for an ID token.
+    let page = alice.visit(&format!("{PUBLIC}/mine"));
+    assert_eq!(page.answer.status, 200);
+    assert_eq!(
+        world
+            .provider
+            .hits_of(Endpoint::Authorize)
+            .last()
+            .unwrap()
+            .query
+            .value("prompt"),
+        Some("none")
+    );
+}
