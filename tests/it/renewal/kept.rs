@@ -5,7 +5,7 @@ use sidegate::demo::provider::Endpoint;
 
 use super::{RECHECK, await_renewals, await_successor, renewals, status, until};
 use crate::support::instance::{PUBLIC, World};
-use crate::support::provider::{Fault, IdTokenFault};
+use crate::support::provider::{Fault, Gate, IdTokenFault};
 
 // E8: requests overtake each other: one that was sent before the successor's cookie came may arrive
 // after the first one that carries it.
@@ -96,4 +96,29 @@ fn a_userinfo_that_says_less_than_the_id_token_takes_nothing_away() {
             .value("prompt"),
         Some("none")
     );
+}
+
+// E17: a renewal that ends after the sign-out leaves no token behind that is good.
+#[test]
+fn a_refresh_token_that_comes_after_the_sign_out_is_given_back() {
+    let world = World::start();
+    let mut alice = world.signed_in("alice");
+    let gate = Gate::closed();
+    world
+        .provider
+        .set_fault(Fault::AnswerHeld(Endpoint::Token, gate.clone()));
+    world.gate.clock.advance(RECHECK);
+    assert_eq!(status(&mut alice, "/x"), 200);
+    await_renewals(&world, 1);
+    let answer = alice.submit(&format!("{PUBLIC}/oauth2/sign_out"), PUBLIC, "");
+    assert_eq!(answer.status, 303);
+    gate.open();
+    until("the new token was not revoked", || {
+        let hits = world.provider.hits_of(Endpoint::Revoke);
+        let tokens: std::collections::BTreeSet<_> = hits
+            .iter()
+            .filter_map(|hit| hit.form.value("token").map(str::to_owned))
+            .collect();
+        tokens.len() == 2
+    });
 }
