@@ -1,5 +1,6 @@
 //! What a renewal brought is not lost again, and what it did not bring is not made up.
 
+use http::StatusCode;
 use serde_json::json;
 use sidegate::demo::provider::Endpoint;
 
@@ -121,4 +122,29 @@ fn a_refresh_token_that_comes_after_the_sign_out_is_given_back() {
             .collect();
         tokens.len() == 2
     });
+}
+
+// E10: a provider that renews nothing any more still signs in: whoever waits for it is not locked out.
+#[test]
+fn a_client_that_may_not_renew_any_more_asks_the_person() {
+    for code in [
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "invalid_scope",
+    ] {
+        let world = World::start();
+        let mut alice = world.signed_in("alice");
+        world
+            .provider
+            .set_fault(Fault::TokenRefusal(StatusCode::BAD_REQUEST, code, ""));
+        world.gate.clock.advance(RECHECK);
+        assert_eq!(status(&mut alice, "/x"), 200, "{code}");
+        await_renewals(&world, 1);
+        until("the session kept its grant", || {
+            alice.clone().open(&format!("{PUBLIC}/page")).status == 302
+        });
+        world.provider.clear_faults();
+        let page = alice.visit(&format!("{PUBLIC}/page"));
+        assert_eq!(page.answer.status, 200, "{code}");
+    }
 }
