@@ -259,7 +259,7 @@ impl Worker {
     ) -> Evidence {
         let (generation, renewals) = (&*equipped.generation, &self.shared.live.renewals);
         if let Some(session) = equipped.recent.take_learned() {
-            renewals.seen(&session);
+            renewals.seen(&session, now);
         }
         let limits = generation.config.session.limits;
         let Some(session) = live_session(&evidence) else {
@@ -461,8 +461,8 @@ fn reseal(response: &mut Response<Body>, visit: &Visit<'_>) {
     };
     let touched = session.touched(generation.config.session.limits, visit.now);
     let (keyring, names) = (&generation.keyring, &generation.names);
-    match SessionCookie::write(&touched, keyring, names, visit.presented, visit.now) {
-        Ok(lines) => {
+    match SessionCookie::write_fitting(touched, keyring, names, visit.presented, visit.now) {
+        Ok((_, lines)) => {
             for line in lines {
                 response
                     .headers_mut()

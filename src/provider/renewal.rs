@@ -7,6 +7,7 @@ use super::login::{CLOCK_SKEW, token_answer};
 use super::{Provider, ProviderKind, UserInfoUse};
 use crate::base::secret::Secret;
 use crate::oidc::claims::Identity;
+use crate::oidc::error_code::ErrorCode;
 use crate::oidc::id_token::{Expectations, IdTokenError, Nonce};
 use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::token::{Finality, TokenError, TokenRequest, TokenSet};
@@ -32,8 +33,8 @@ pub enum RenewalError {
     /// (OpenID Connect Core section 12.2).
     #[error("what the provider answered is not for this session: {0}")]
     Mismatch(LoginError),
-    /// The answer does not say who it is now, or refuses without saying why, as some do where the
-    /// standard has `invalid_grant`: the person must come by.
+    /// The answer does not say who it is now, or refuses to renew at all, or without saying why, as
+    /// some do where the standard has `invalid_grant`: the person must come by.
     #[error("the answer says too little")]
     TooLittle,
     /// It may work later. The session is as good as before.
@@ -54,6 +55,11 @@ impl From<LoginError> for RenewalError {
         match error {
             LoginError::Token(error) if error.finality() == Finality::Final => Self::Refused(error),
             LoginError::Token(TokenError::Status(400)) => Self::TooLittle,
+            LoginError::Token(TokenError::Refused { status, refusal })
+                if status < 500 && denies_renewal(&refusal.code) =>
+            {
+                Self::TooLittle
+            }
             // Our clock or theirs is wrong, and nobody's session is the worse for it.
             LoginError::IdToken(
                 IdTokenError::IssuedAhead { .. } | IdTokenError::NotYetValid { .. },
@@ -64,6 +70,15 @@ impl From<LoginError> for RenewalError {
             error => Self::Transient(error),
         }
     }
+}
+
+/// Whether the code says that this is renewed for nobody, or not any more, which is no word about the
+/// person and does not pass by itself: a sign-in may go well all the same.
+fn denies_renewal(code: &ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::UnauthorizedClient | ErrorCode::UnsupportedGrantType | ErrorCode::InvalidScope
+    )
 }
 
 impl Provider {

@@ -190,6 +190,30 @@ impl SessionCookie {
         Ok(lines)
     }
 
+    /// The same, and where all of it does not fit, without what the session can do without: first the
+    /// raw ID token, since signing out can ask at the provider, then the grant, since the person can
+    /// come by there. Gives the session as it was written.
+    ///
+    /// # Errors
+    /// [`WriteError`], as of [`SessionCookie::write`].
+    pub fn write_fitting(
+        mut session: Session,
+        keyring: &Keyring,
+        names: &CookieNames,
+        presented: &Presented,
+        now: UnixTime,
+    ) -> Result<(Session, Vec<SetCookie>), WriteError> {
+        loop {
+            match Self::write(&session, keyring, names, presented, now) {
+                Err(WriteError::TooLarge(_)) if session.raw_id_token.is_some() => {
+                    session.raw_id_token = None;
+                }
+                Err(WriteError::TooLarge(_)) if session.grant.is_some() => session.grant = None,
+                outcome => return outcome.map(|lines| (session, lines)),
+            }
+        }
+    }
+
     /// Removes the session: its cookie, presented or not, and every part that the request
     /// `presented`. Logins in flight stay.
     #[must_use]

@@ -19,7 +19,7 @@ use crate::oidc::error_code::{ErrorCode, Refusal};
 use crate::oidc::token::Finality;
 use crate::provider::{LoginError, Provider};
 use crate::session::Session;
-use crate::session::cookie::{SessionCookie, WriteError};
+use crate::session::cookie::SessionCookie;
 use crate::session::lifetime::SignedIn;
 use crate::session::pending::{LOGIN_LIFETIME, LoginCookies, Recalled};
 use crate::session::state::LoginState;
@@ -204,19 +204,10 @@ fn admit(who: SignedIn, state: &str, page: &ReturnTo, visit: &Visit<'_>) -> Resu
     let generation = visit.generation;
     let id = visit.live.entropy.bytes().map_err(Fault::of_entropy)?;
     let limits = generation.config.session.limits;
-    let mut session = Session::start(who, id, limits, visit.now);
-    let write = |session: &Session| {
-        let (keyring, names) = (&generation.keyring, &generation.names);
-        SessionCookie::write(session, keyring, names, visit.presented, visit.now)
-    };
-    let lines = match write(&session) {
-        Err(WriteError::TooLarge(_)) if session.raw_id_token.is_some() => {
-            // Signing out will ask at the provider; that is better than not signing in.
-            session.raw_id_token = None;
-            write(&session)?
-        }
-        outcome => outcome?,
-    };
+    let session = Session::start(who, id, limits, visit.now);
+    let (keyring, names) = (&generation.keyring, &generation.names);
+    let (session, lines) =
+        SessionCookie::write_fitting(session, keyring, names, visit.presented, visit.now)?;
     visit.teller.tell(&AuditEvent::Login(&session));
     let finished = login_cookies(visit).finish(state)?;
     Ok(to_page(page).with_cookies(lines).with_cookies([finished]))

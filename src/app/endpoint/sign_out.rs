@@ -56,7 +56,9 @@ pub fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
         return confirm(Some(session), visit);
     }
     visit.teller.tell(&AuditEvent::Logout(session));
-    visit.live.renewals.end(session);
+    if let Some(successor) = visit.live.renewals.end(session) {
+        revoke(&successor, visit);
+    }
     revoke(session, visit);
     let state = LogoutState {
         issued_at: visit.now,

@@ -24,7 +24,7 @@ use crate::base::clock::{Clock, UnixTime};
 use crate::provider::{Provider, RenewalError};
 use crate::session::evidence::Evidence;
 use crate::session::lifetime::{Freshness, Word};
-use crate::session::{Session, SessionId, SessionLimits};
+use crate::session::{Grant, Session, SessionId, SessionLimits};
 
 /// How long a request waits at the most for a renewal that it cannot do without.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -171,16 +171,21 @@ impl Renewals {
         asked.get(&session.id).is_some_and(|at| is_late(*at, now))
     }
 
-    /// A session was signed out: what a renewal still under way brings is not wanted any more.
-    pub fn end(&self, session: &Session) {
+    /// A session was signed out: what a renewal still under way brings is not wanted any more. Gives
+    /// its successor, if one came of which the session does not know.
+    pub fn end(&self, session: &Session) -> Option<Arc<Session>> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = table.get(&session.id);
+        let successor = entry.and_then(|entry| entry.successor_of(session).cloned());
         table.put(&session.id, Entry::Over);
+        successor
     }
 
-    /// A cookie of this session was seen: what it already tells need not be remembered.
-    pub fn seen(&self, session: &Session) {
+    /// A cookie of this session was seen at `now`: what it already tells need not be remembered for
+    /// long.
+    pub fn seen(&self, session: &Session, now: UnixTime) {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        table.drop_seen(session);
+        table.saw(session, now);
     }
 
     fn recall(&self, session: &Session) -> Option<Outcome> {
@@ -221,9 +226,12 @@ impl Renewals {
         self.control.spawn(async move {
             tokio::time::sleep_until(slot).await;
             let outcome = renewals.renew(&session, &provider, &audit).await;
-            renewals.settle(&session, &outcome);
+            let unwanted = renewals.settle(&session, &outcome);
             // Nobody may be waiting any more.
             drop(tell.send(Some(outcome)));
+            if let Some(grant) = unwanted {
+                provider.revoke(&grant.refresh_token).await;
+            }
         });
         Some(told)
     }
@@ -263,11 +271,15 @@ impl Renewals {
         }
     }
 
-    fn settle(&self, session: &Session, outcome: &Outcome) {
+    /// Remembers the outcome; gives the grant that came too late to be of use.
+    fn settle(&self, session: &Session, outcome: &Outcome) -> Option<Grant> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         // Signed out meanwhile: it stays so.
         if matches!(table.get(&session.id), Some(Entry::Over)) {
-            return;
+            return match outcome {
+                Outcome::Renewed(successor) => successor.grant.clone(),
+                Outcome::Over | Outcome::Unchanged => None,
+            };
         }
         match outcome {
             Outcome::Renewed(successor) => {
@@ -282,6 +294,7 @@ impl Renewals {
                 _ => table.remove(&session.id),
             },
         }
+        None
     }
 
     fn paced<T>(&self, provider: &Provider, act: impl FnOnce(&mut Pace) -> T) -> T {

@@ -2,15 +2,20 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::Outcome;
+use crate::base::clock::UnixTime;
 use crate::oidc::claims::Groups;
 use crate::session::{Session, SessionId};
 
 /// The most that is remembered, in bytes, roughly counted: some ten thousand successors.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
+/// How long a successor is remembered after its own cookie was seen: a request that was sent before
+/// that cookie came may be overtaken by one that carries it.
+const LINGER: Duration = Duration::from_mins(1);
 /// What an entry takes beside the session in it.
 const OVERHEAD: usize = 256;
 
@@ -20,6 +25,8 @@ pub(super) struct Table {
     entries: HashMap<SessionId, (Entry, usize, u64)>,
     /// The order in which they came, with the number of each; what was replaced since is skipped.
     order: VecDeque<(SessionId, u64)>,
+    /// The successors whose cookies were seen, each once, and when.
+    seen: VecDeque<(SessionId, u64, UnixTime)>,
     bytes: usize,
     counter: u64,
 }
@@ -70,14 +77,26 @@ impl Table {
         }
     }
 
-    /// Forgets the successor of a session whose cookie tells as much.
-    pub(super) fn drop_seen(&mut self, session: &Session) {
-        let known = match self.get(&session.id) {
-            Some(Entry::Successor(successor)) => successor.turn <= session.turn,
-            _ => false,
+    /// A cookie came that tells as much as the session's successor, which is forgotten soon after.
+    /// Those of which that is long enough ago are forgotten now.
+    pub(super) fn saw(&mut self, session: &Session, now: UnixTime) {
+        // A clock that was set back keeps nothing for ever.
+        let over = |at: UnixTime| at > now || now.since(at) >= LINGER;
+        while let Some((id, number, _)) = self.seen.pop_front_if(|(_, _, at)| over(*at)) {
+            if self
+                .entries
+                .get(&id)
+                .is_some_and(|(.., own)| *own == number)
+            {
+                self.remove(&id);
+            }
+        }
+        let Some((Entry::Successor(successor), _, number)) = self.entries.get(&session.id) else {
+            return;
         };
-        if known {
-            self.remove(&session.id);
+        let is_new = || !self.seen.iter().any(|(_, known, _)| known == number);
+        if successor.turn <= session.turn && is_new() {
+            self.seen.push_back((session.id.clone(), *number, now));
         }
     }
 
@@ -89,15 +108,20 @@ impl Table {
             };
             self.order.retain(is_current);
         }
-        while self.bytes > MOST_BYTES {
+        // Once round at the most: there may be nothing that can be forgotten.
+        for _ in 0..self.order.len() {
+            if self.bytes <= MOST_BYTES {
+                return;
+            }
             let Some((id, number)) = self.order.pop_front() else {
                 return;
             };
             match self.entries.get(&id) {
+                Some((_, _, own)) if *own != number => {}
                 // Its token is being spent: to forget it would spend it twice.
                 Some((Entry::UnderWay(..), ..)) => self.order.push_back((id, number)),
-                Some((_, _, own)) if *own == number => self.remove(&id),
-                Some(_) | None => {}
+                Some(_) => self.remove(&id),
+                None => {}
             }
         }
     }
@@ -145,15 +169,22 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_is_remembered_until_its_own_cookie_is_seen() {
+    fn a_successor_is_remembered_until_its_own_cookie_was_seen_for_a_while() {
         let (old, mut table) = (session(1, 10), Table::default());
-        let new = later(&old);
+        let (new, seen) = (later(&old), old.started_at);
         table.put(&old.id, Entry::Successor(Arc::new(new.clone())));
-        table.drop_seen(&old);
+        table.saw(&old, seen);
+        table.saw(&old, seen.plus(LINGER));
         assert!(table.get(&old.id).is_some());
-        table.drop_seen(&new);
+        table.saw(&new, seen);
+        table.saw(&new, seen);
+        assert_eq!(table.seen.len(), 1);
+        let second = Duration::from_secs(1);
+        table.saw(&new, seen.plus(LINGER).minus(second));
+        assert!(table.get(&old.id).is_some());
+        table.saw(&new, seen.plus(LINGER));
         assert!(table.get(&old.id).is_none());
-        assert_eq!(table.bytes, 0);
+        assert_eq!((table.bytes, table.seen.len()), (0, 0));
     }
 
     // M: what others cause to be remembered is bounded.
@@ -174,5 +205,18 @@ mod tests {
             table.put(&flying.id, Entry::Over);
         }
         assert!(table.order.len() <= 2 * table.entries.len() + 16);
+    }
+
+    // M: the bound is never waited for.
+    #[test]
+    fn renewals_under_way_beyond_the_bound_hold_nobody_up() {
+        let mut table = Table::default();
+        for number in 0..40 {
+            let one = Arc::new(session(number, 1024 * 1024));
+            let entry = Entry::UnderWay(watch::channel(None).1, Some(Arc::clone(&one)));
+            table.put(&one.id, entry);
+        }
+        assert_eq!(table.entries.len(), 40);
+        assert_eq!(table.order.len(), 40);
     }
 }

@@ -105,8 +105,9 @@ impl IdentityRules {
     }
 
     /// The identity of `before` as the `UserInfo` has it now, where a refresh brought no ID token.
-    /// Nothing if the `UserInfo` cannot stand for all that the ID token said: it leaves the groups
-    /// out, or the subject is not the standard one, which alone it vouches for.
+    /// Nothing if the `UserInfo` cannot stand for all that the ID token said: it leaves out groups,
+    /// a name, the address or its verification, or the subject is not the standard one, which alone
+    /// it vouches for. Whether those are gone or only told elsewhere, the next ID token says.
     ///
     /// # Errors
     /// [`IdentityError`]; see its variants.
@@ -122,8 +123,16 @@ impl IdentityRules {
         if self.groups.find(members).is_none() && before.groups != Groups::default() {
             return Ok(None);
         }
-        self.compose(&before.issuer, before.subject.clone(), &[members])
-            .map(Some)
+        let now = self.compose(&before.issuer, before.subject.clone(), &[members])?;
+        let verified = |identity: &Identity| {
+            let email = identity.email.as_ref();
+            email.is_some_and(|email| email.verification == Verification::Verified)
+        };
+        let says_less = (before.email.is_some() && now.email.is_none())
+            || (verified(before) && !verified(&now))
+            || (before.preferred_username.is_some() && now.preferred_username.is_none())
+            || (before.name.is_some() && now.name.is_none());
+        Ok((!says_less).then_some(now))
     }
 
     /// The identity of the person of a plain OAuth 2.0 provider that goes by `issuer`. The subject

@@ -1,5 +1,6 @@
 //! The provider is asked again, once, and nobody notices; and what it says then counts.
 
+mod kept;
 mod unseen;
 
 use std::time::{Duration, Instant};
