@@ -1,6 +1,8 @@
 //! The listening sockets of our network namespace, as the kernel lists them (`proc_net(5)`), and what
 //! they say about an upstream.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr};
 
 use super::Exposure;
@@ -19,29 +21,42 @@ impl Listening {
     /// Read below `self`: where only processes are shown (`ProcSubset=pid`), `/proc/net` is missing.
     #[must_use]
     pub fn read() -> Option<Self> {
-        let v4 = std::fs::read_to_string("/proc/self/net/tcp").ok()?;
+        let list = |path| File::open(path).map(BufReader::new);
+        let mut addresses = listening(list("/proc/self/net/tcp").ok()?)?;
         // Missing where the kernel has no IPv6, and then nothing listens there.
-        let v6 = std::fs::read_to_string("/proc/self/net/tcp6").unwrap_or_default();
-        Self::parse(&v4, &v6)
+        if let Ok(v6) = list("/proc/self/net/tcp6") {
+            addresses.extend(listening(v6)?);
+        }
+        Some(Self(addresses))
     }
 
     /// Parses `/proc/net/tcp` and `/proc/net/tcp6`; nothing where a line is not understood, since it
     /// might be the one that matters.
     #[must_use]
     pub fn parse(v4: &str, v6: &str) -> Option<Self> {
-        let mut addresses = Vec::new();
-        for line in v4.lines().skip(1).chain(v6.lines().skip(1)) {
-            let mut columns = line.split_ascii_whitespace().skip(1);
-            let (local, _remote, state) = (columns.next()?, columns.next()?, columns.next()?);
-            if state == LISTEN {
-                addresses.push(address(local)?);
-            }
-        }
+        let mut addresses = listening(v4.as_bytes())?;
+        addresses.extend(listening(v6.as_bytes())?);
         Some(Self(addresses))
     }
 }
 
-/// `0100007F:0BB8`: the address in words of 32 bits as they lie in memory, then the port.
+/// Who listens by one list. Line by line: on a busy machine the list has as many as connections.
+fn listening(mut list: impl BufRead) -> Option<Vec<SocketAddr>> {
+    let (mut addresses, mut line) = (Vec::new(), String::new());
+    list.read_line(&mut line).ok()?; // the heading
+    loop {
+        line.clear();
+        if list.read_line(&mut line).ok()? == 0 {
+            return Some(addresses);
+        }
+        let mut columns = line.split_ascii_whitespace().skip(1);
+        let (local, _remote, state) = (columns.next()?, columns.next()?, columns.next()?);
+        if state == LISTEN {
+            addresses.push(address(local)?);
+        }
+    }
+}
+
 fn address(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
