@@ -12,6 +12,8 @@ mod trial;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use std::sync::OnceLock;
+
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use url::form_urlencoded::byte_serialize;
@@ -35,7 +37,8 @@ use crate::config::{PAGE_TEMPLATES, PageSettings};
 pub struct Pages {
     environment: Environment<'static>,
     /// Each language's texts, as templates see them, in the order of [`Language::ALL`].
-    texts: Vec<Value>,
+    /// Made when the first page in a language is asked for: most sites speak one or two.
+    texts: [OnceLock<Value>; Language::ALL.len()],
     site: Site,
     /// The style's source expression for `style-src` (Content Security Policy section 6.7.2).
     style_hash: String,
@@ -176,10 +179,7 @@ impl Pages {
         };
         let pages = Self {
             environment,
-            texts: Language::ALL
-                .iter()
-                .map(|language| Value::from(Serde(language.words())))
-                .collect(),
+            texts: Default::default(),
             site: Site {
                 home,
                 start: public_url.join(&format!("{prefix}/start")),
@@ -437,7 +437,9 @@ impl Pages {
         let whole = context! {
             title,
             lang => language.tag(),
-            words => self.texts.get(language.index()),
+            words => self.texts.get(language.index()).map(|texts| {
+                texts.get_or_init(|| Value::from(Serde(language.words())))
+            }),
             site => &self.site.view,
             reference,
             time => Iso(circumstances.now).to_string(),

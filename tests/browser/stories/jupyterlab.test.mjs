@@ -23,6 +23,15 @@ after(async () => {
   await given?.close();
 });
 
+/** Waits for an event of the page that has no event of its own here. */
+async function until(otherwise, isSo) {
+  const limit = Date.now() + 30_000;
+  while (!isSo()) {
+    assert.ok(Date.now() < limit, otherwise);
+    await new Promise(setImmediate);
+  }
+}
+
 test('a notebook that was opened through a login computes over its WebSocket', async (t) => {
   const context = await browser.newContext();
   t.after(() => context.close());
@@ -38,10 +47,14 @@ test('a notebook that was opened through a login computes over its WebSocket', a
   assert.equal(landed.status(), 200);
   await page.locator('.jp-LauncherCard[data-category="Notebook"]').first().click();
   const cell = page.locator('.jp-Notebook .jp-CodeCell').first();
-  await cell.locator('.cm-content').click();
+  // The kernel answers after the notebook is shown; JupyterLab forgets what is run before that.
+  await page.getByText('Python 3 (ipykernel) | Idle').waitFor();
+  await until('no WebSocket was heard', () => sockets.some(({ frames }) => frames.length > 0));
   // The parts of the answer stand nowhere in the question.
-  await page.keyboard.type('import os; print("pid", os.getpid(), 6 * 7)');
-  await page.keyboard.press('Shift+Enter');
+  const question = 'import os; print("pid", os.getpid(), 6 * 7)';
+  await cell.locator('.cm-content').fill(question);
+  await cell.filter({ hasText: question }).waitFor();
+  await cell.locator('.cm-content').press('Shift+Enter');
   const output = cell.locator('.jp-OutputArea-output');
   await output.filter({ hasText: /^pid \d+ 42\s*$/ }).waitFor();
 
