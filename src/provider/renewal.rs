@@ -54,7 +54,8 @@ impl From<LoginError> for RenewalError {
     fn from(error: LoginError) -> Self {
         match error {
             LoginError::Token(error) if error.finality() == Finality::Final => Self::Refused(error),
-            LoginError::Token(TokenError::Status(400)) => Self::TooLittle,
+            // Nothing is wrong with the provider, and asking it again would bring the same.
+            LoginError::Token(TokenError::Status(400)) | LoginError::Identity(_) => Self::TooLittle,
             LoginError::Token(TokenError::Refused { status, refusal })
                 if status < 500 && denies_renewal(&refusal.code) =>
             {
@@ -215,6 +216,30 @@ impl Provider {
                     "the revocation endpoint did not answer in time"
                 );
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oidc::identity_rules::IdentityError;
+
+    // E10: what only one person's claims are to blame for is no outage for all.
+    #[test]
+    fn claims_that_make_no_identity_are_no_outage() {
+        for error in [
+            LoginError::Identity(IdentityError::TooManyGroups),
+            LoginError::Token(TokenError::Status(400)),
+        ] {
+            assert!(matches!(RenewalError::from(error), RenewalError::TooLittle));
+        }
+        for error in [
+            LoginError::Unavailable,
+            LoginError::Token(TokenError::Status(500)),
+        ] {
+            let error = RenewalError::from(error);
+            assert!(matches!(error, RenewalError::Transient(_)), "{error}");
         }
     }
 }

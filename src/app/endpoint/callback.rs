@@ -165,14 +165,12 @@ fn not_unseen(
     state: &str,
     visit: &Visit<'_>,
 ) -> Reply {
-    let must_be_seen = matches!(
+    // Whatever else it says is a word: whoever it denies is not let through on an older one.
+    let out_of_order = matches!(
         refusal.code,
-        ErrorCode::LoginRequired
-            | ErrorCode::InteractionRequired
-            | ErrorCode::AccountSelectionRequired
-            | ErrorCode::ConsentRequired
+        ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable
     );
-    if visit.session().is_some() && !must_be_seen {
+    if visit.session().is_some() && out_of_order {
         return to_page(page).with_cookies([login_cookies(visit).forget(state)]);
     }
     begin_again(provider, page, LoginParameters::default(), state, visit)
