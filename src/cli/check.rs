@@ -60,7 +60,8 @@ pub fn run(
     })
 }
 
-/// The longest time for which somebody who was removed at the provider keeps access.
+/// The longest time for which somebody who was removed at the provider keeps access. Renewal runs
+/// behind the request that begins it, so that one passes: the first time is no bound.
 fn removal(provider: &str, limits: &SessionLimits) -> String {
     let span = |span: Duration| humantime::format_duration(span.min(limits.absolute)).to_string();
     let (heard, unheard) = (
@@ -68,7 +69,7 @@ fn removal(provider: &str, limits: &SessionLimits) -> String {
         span(limits.recheck.saturating_add(limits.outage_grace)),
     );
     format!(
-        "provider `{provider}`: who is removed there loses access within {heard} where it answers and gives refresh tokens, and within {unheard} in any case"
+        "provider `{provider}`: who is removed there makes no new request after {unheard}; where it answers and gives refresh tokens, none but those that pass while the first one after {heard} has it asked. WebSockets and streams that are open go on"
     )
 }
 

@@ -24,6 +24,8 @@ const IDLE: Duration = Duration::from_hours(8);
 const ABSOLUTE: Duration = Duration::from_hours(24);
 /// The default of `recheck`.
 const RECHECK: Duration = Duration::from_mins(15);
+/// The least of it.
+const RECHECK_AT_LEAST: Duration = Duration::from_mins(1);
 /// The default of `outage_grace`.
 const OUTAGE_GRACE: Duration = Duration::from_hours(1);
 /// The default of `cookie.name`.
@@ -73,10 +75,18 @@ fn limits(written: &SessionWritten, here: &Path, findings: &mut Findings<'_>) ->
             ),
         );
     }
+    let recheck = positive(written.recheck, &here.key("recheck"), findings);
+    if recheck.is_some_and(|recheck| recheck < RECHECK_AT_LEAST) {
+        findings.fault(
+            &here.key("recheck"),
+            "so short that people would be sent to the provider again before they are back",
+            "write `1m` or more",
+        );
+    }
     SessionLimits {
         idle: idle.unwrap_or(IDLE).min(absolute),
         absolute,
-        recheck: positive(written.recheck, &here.key("recheck"), findings).unwrap_or(RECHECK),
+        recheck: recheck.unwrap_or(RECHECK),
         outage_grace: written.outage_grace.map_or(OUTAGE_GRACE, |Span(span)| span),
     }
 }

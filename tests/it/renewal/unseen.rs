@@ -1,6 +1,7 @@
 //! Without refresh tokens the person comes by the provider, unseen if it can be.
 
 use sidegate::demo::provider::Endpoint;
+use url::Url;
 
 use super::{GRACE, MINUTE, RECHECK, renewals, status};
 use crate::support::instance::{PUBLIC, World};
@@ -66,6 +67,49 @@ fn whoever_is_signed_out_at_the_provider_signs_in_again() {
     let page = alice.sign_in(&form, "alice");
     assert_eq!(page.answer.status, 200);
     assert_eq!(world.app.last().request_line(), "GET /page HTTP/1.1");
+}
+
+// Only an outage lets people through on the old word; a denial is a word.
+#[test]
+fn what_the_provider_says_in_place_of_an_answer_counts() {
+    for (error, passes) in [
+        ("server_error", true),
+        ("temporarily_unavailable", true),
+        ("login_required", false),
+        ("access_denied", false),
+        ("unauthorized_client", false),
+    ] {
+        let world = without_refresh_tokens();
+        let mut alice = world.signed_in("alice");
+        world.gate.clock.advance(RECHECK);
+        let away = alice.open(&format!("{PUBLIC}/page"));
+        let away = Url::parse(away.location()).unwrap();
+        let parameter = |name: &str| {
+            let mut pairs = away.query_pairs();
+            pairs.find(|(own, _)| own == name).unwrap().1.into_owned()
+        };
+        assert_eq!(parameter("prompt"), "none");
+        let mut back = Url::parse(&format!("{PUBLIC}/oauth2/callback")).unwrap();
+        back.query_pairs_mut()
+            .append_pair("error", error)
+            .append_pair("state", &parameter("state"))
+            .append_pair("iss", world.provider.issuer());
+        let answer = alice.open(back.as_str());
+        let page = format!("{PUBLIC}/page");
+        if passes {
+            assert!(
+                page.ends_with(answer.location()) || answer.location() == page,
+                "{error}"
+            );
+            assert_eq!(alice.open(&page).status, 200, "{error}");
+        } else {
+            assert!(
+                answer.location().starts_with(world.provider.issuer()),
+                "{error}: {answer:?}"
+            );
+            assert!(!answer.location().contains("prompt=none"), "{error}");
+        }
+    }
 }
 
 // Nobody becomes somebody else unseen.
