@@ -6,6 +6,8 @@ import select
 import socket
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from measure import pss_mib
 from programs import Failure
@@ -13,13 +15,35 @@ from programs import Failure
 # Connections at a time that have asked and wait for their answer.
 BATCH = 200
 ANSWER_LIMIT_S = 60
+# Memory is at rest when two looks differ by less.
+STEADY_MIB = 0.2
+LOOK_S = 0.5
+
+
+@dataclass(frozen=True)
+class Rest:
+    """One row of a table of idle connections, in MiB of memory. `silent` is nothing for WebSockets."""
+
+    name: str
+    count: int
+    before: float
+    silent: float
+    used: float
+    closed: float
+
+    def each_kib(self, mib):
+        return (mib - self.before) * 1024 / self.count
 
 
 def room_for(count):
-    """Raises the limit of descriptors as far as it goes; says whether `count` sockets fit."""
+    """Raises the limit of descriptors as far as it goes.
+
+    Raises `Failure` where `count` sockets do not fit.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard >= count + 200
+    if hard < 2 * count + 1000:
+        raise Failure(f"{count} connections need {2 * count + 1000} descriptors; the limit is {hard}")
 
 
 @contextmanager
@@ -35,8 +59,21 @@ def connections(port, count):
             sock.close()
 
 
-def head_of(target, host, headers):
-    lines = [f"GET {target} HTTP/1.1", f"Host: {host}"]
+def connections_at_rest(row, count):
+    """`count` connections to a row's program, before and after a request on each, and after all."""
+    port = urlsplit(row.url).port
+    before = settled(row.program)
+    with connections(port, count) as held:
+        silent = settled(row.program)
+        ask_each(held, head_of(row.url, row.headers), 200)
+        used = settled(row.program)
+        none_is_closed(row.name, held)
+    return Rest(row.name, count, before, silent, used, settled(row.program))
+
+
+def head_of(url, headers):
+    parts = urlsplit(url)
+    lines = [f"GET {parts.path} HTTP/1.1", f"Host: {parts.netloc}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
@@ -72,23 +109,23 @@ def some(sock):
     return data
 
 
-def none_is_closed(held):
+def none_is_closed(name, held):
     """The server has closed none of them, nor said anything unasked."""
     poll = select.poll()
     for sock in held:
         poll.register(sock, select.POLLIN)
     closed = poll.poll(0)
     if closed:
-        raise Failure(f"{len(closed)} of {len(held)} idle connections were closed by the server")
+        raise Failure(f"{name}: {len(closed)} of {len(held)} idle connections were closed by it")
 
 
-def settled(program, limit_s=5.0):
-    """The memory of `program`, once two looks half a second apart agree, in MiB."""
+def settled(program, limit_s=6.0):
+    """The memory of `program`, once two looks agree, in MiB."""
     before, end = pss_mib(program), time.monotonic() + limit_s
     while time.monotonic() < end:
-        time.sleep(0.5)
+        time.sleep(LOOK_S)
         now = pss_mib(program)
-        if abs(now - before) < 0.2:
+        if abs(now - before) < STEADY_MIB:
             return now
         before = now
     return before
