@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import idle
@@ -36,7 +37,7 @@ BROWSER = {
 USER, PASSWORD = "alice", "sidegate"
 # A cookie like a session's, where there is none.
 COOKIE_BYTES = 1536
-BASE, AGAIN = "nginx", "nginx again"
+BASE, AGAIN, LOGGING = "nginx", "nginx again", "nginx, JSON log"
 
 
 class Contest:
@@ -82,8 +83,15 @@ class Contest:
         gate = self.gate(ports)
         if table.kind == "load" and table.protocol == "http1":
             self.rows.append(Row("direct, no proxy", self.url(app.port, "private"), self.headers))
-        names = [Nginx(BASE)] + ([Nginx(AGAIN)] if table.kind == "load" else [])
-        for proxy in [*names, *self.others]:
+        if table.has_log:
+            # The base is what it is everywhere, so that the price of a log is seen as well.
+            self.add(Nginx(BASE), next(ports), replace(self.setting, has_log=False))
+            self.add(Nginx(LOGGING), next(ports))
+        else:
+            self.add(Nginx(BASE), next(ports))
+            if table.kind == "load" and not self.options.said.smoke:
+                self.add(Nginx(AGAIN), next(ports))
+        for proxy in self.others:
             self.add(proxy, next(ports))
         if self.options.wants("apache-oidc"):
             self.add_apache_sessions(ports)
@@ -100,11 +108,11 @@ class Contest:
         self.absent.append((name, reason))
         note(f"  NOT MEASURED: {name}: {reason}")
 
-    def add(self, proxy, port):
+    def add(self, proxy, port, setting=None):
         if self.table.protocol not in proxy.protocols:
             self.skip(proxy.name, f"{self.table.protocol} is not offered")
             return
-        program = self.started(proxy.start(self.setting, port))
+        program = self.started(proxy.start(setting or self.setting, port))
         self.rows.append(Row(proxy.name, self.url(port, "private"), self.headers, program))
 
     def provider(self, ports, callback):
@@ -157,14 +165,20 @@ class Contest:
         """Every row is the real thing: it answers in full, and refuses where it must."""
         if self.table.kind == "websockets":
             return  # each WebSocket is checked as it is opened
+        is_http2 = self.setting.has_http2
         for row in self.rows:
-            status, _, body = fetch(row.url, row.headers)
-            if (status, len(body)) != (200, load.size_of(row.url)):
-                raise Failure(f"{row.name}: {status} and {len(body)} bytes instead of the answer")
             bare = {name: value for name, value in row.headers.items() if name != "Cookie"}
-            status = fetch(row.url, bare)[0]
-            if status != row.refusal:
-                raise Failure(f"{row.name}: {status} without a session instead of {row.refusal}")
+            if is_http2:
+                good, due = load.answered_h2(row, row.headers), (2, load.size_of(row.url))
+                refused, refusal = load.answered_h2(row, bare)[0], row.refusal // 100
+            else:
+                status, _, body = fetch(row.url, row.headers)
+                good, due = (status, len(body)), (200, load.size_of(row.url))
+                refused, refusal = fetch(row.url, bare)[0], row.refusal
+            if good != due:
+                raise Failure(f"{row.name}: {good} instead of {due}, status and bytes")
+            if refused != refusal:
+                raise Failure(f"{row.name}: {refused} without a session instead of {refusal}")
             row.idle_mib = pss_mib(row.program)
 
     def measure(self, rounds, seconds, count):

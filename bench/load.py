@@ -95,6 +95,20 @@ def h2load(table, row, headers, seconds, folder):
     return int(counted[2]), rate, p50, p99
 
 
+def answered_h2(row, headers):
+    """One exchange over HTTP/2: the class of its status, such as 2, and the bytes of the answer."""
+    command = [need("h2load"), "-n1", "-c1", "-m1"]
+    for name, value in headers.items():
+        command += ["-H", f"{name.lower()}: {value}"]
+    told = ended(row, command + [row.url], 1)
+    classes = re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", told)
+    length = re.search(r"\((\d+)\) data", told)
+    if "protocol: h2" not in told or not classes or not length:
+        raise Failure(f"{row.name}: there was no answer over HTTP/2:\n{told}")
+    found = [number for number, count in enumerate(classes.groups(), 2) if count == "1"]
+    return (found[0] if found else 0), int(length[1])
+
+
 def size_of(url):
     """The bytes of the answer at one of the upstream's addresses."""
     return SIZES[url.rsplit("/", 1)[1]]

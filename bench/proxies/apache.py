@@ -8,7 +8,7 @@ from proxies import ALL_PROTOCOLS
 from setting import LONG_S
 
 MODULES = Path("/usr/lib/apache2/modules")
-LOADED = ("mpm_event", "authz_core", "authz_user", "proxy", "proxy_http", "headers", "unixd",
+LOADED = ("mpm_event", "authn_core", "authz_core", "authz_user", "proxy", "proxy_http", "headers", "unixd",
           "log_config")
 # Threads of a process; an idle connection needs none, a WebSocket one.
 THREADS = 128
@@ -27,7 +27,7 @@ class Apache:
         return find("apache2") if (MODULES / "mod_proxy_http.so").exists() else None
 
     def start(self, setting, port):
-        base = setting.place(self.name.replace(" ", "-"))
+        base = setting.place(self.name.replace(",", "").replace(" ", "-"))
         wanted = [*LOADED, *self.modules()]
         if setting.has_tls:
             wanted += ["socache_shmcb", "ssl"]

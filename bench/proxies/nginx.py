@@ -25,7 +25,7 @@ class Nginx:
         return find("nginx")
 
     def start(self, setting, port):
-        name = self.name.replace(" ", "-")
+        name = self.name.replace(",", "").replace(" ", "-")
         base = setting.place(name)
         tls = ""
         if setting.has_tls:

@@ -102,6 +102,6 @@ log:
 def faults(said):
     """The messages of a checked configuration."""
     try:
-        return "; ".join(fault["message"] for fault in json.loads(said)["faults"])
+        return "; ".join(f"{fault['path']}: {fault['what']}" for fault in json.loads(said)["faults"])
     except (ValueError, KeyError, TypeError):
         return said.strip().splitlines()[0]
