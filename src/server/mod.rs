@@ -9,6 +9,7 @@ pub mod drain;
 pub mod listener;
 pub mod passed;
 pub mod probes;
+mod rest;
 pub mod service_manager;
 pub mod watch;
 pub mod worker;

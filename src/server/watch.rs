@@ -7,11 +7,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
 use super::Limits;
 use crate::transport::body::Guard;
+
+/// After this many seconds in which nothing happened a connection gives back what it holds.
+const RESTLESS: u32 = 2;
+
+/// What the sweep wants of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// That it ends.
+    End,
+    /// That it gives back what it holds, if nothing has begun meanwhile.
+    Rest,
+}
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +48,12 @@ pub struct Watch {
     since: AtomicU32,
     /// Whether the peer is not reading what we write.
     blocked: AtomicBool,
-    end: Notify,
+    /// Whether anything but whole requests without a body came, or our side is closed: then only
+    /// the protocol's own state says what the next byte is, and it must not be given back.
+    entangled: AtomicBool,
+    resting: AtomicBool,
+    ending: AtomicBool,
+    wish: Notify,
 }
 
 /// The worker's seconds, counted by its sweep.
@@ -74,19 +92,53 @@ impl Watch {
         self.enter(Phase::Switched, seconds);
     }
 
-    /// Resolves when the sweep wants the connection to end.
-    pub(super) async fn ended(&self) {
-        self.end.notified().await;
+    /// What the last request leaves behind: one without a body ends with its head, and is known to
+    /// have been read whole.
+    pub(super) fn took(&self, body: Took) {
+        self.entangled.store(body == Took::Body, Ordering::Relaxed);
     }
 
-    /// Ends the connection if it has stood still for longer than it may.
+    /// Resolves when the sweep wants something of the connection.
+    pub(super) async fn wished(&self) -> Wish {
+        self.wish.notified().await;
+        if self.ending.load(Ordering::Relaxed) {
+            Wish::End
+        } else {
+            Wish::Rest
+        }
+    }
+
+    /// Whether there is nothing but the socket that the next request needs: every request was read
+    /// whole, every answer was written, and for a while no byte has come.
+    pub(super) fn may_rest(&self, seconds: &Seconds) -> bool {
+        let idle = self.phase.load(Ordering::Relaxed) == Phase::Idle as u8;
+        idle && !self.blocked.load(Ordering::Relaxed)
+            && !self.entangled.load(Ordering::Relaxed)
+            && self.still(seconds) >= RESTLESS
+    }
+
+    /// It rests, or no longer.
+    pub(super) fn rest(&self, resting: bool) {
+        self.resting.store(resting, Ordering::Relaxed);
+    }
+
+    /// Whether it rests.
+    #[cfg(test)]
+    pub(super) fn is_resting(&self) -> bool {
+        self.resting.load(Ordering::Relaxed)
+    }
+
+    /// For how many seconds nothing has happened.
+    fn still(&self, seconds: &Seconds) -> u32 {
+        seconds
+            .now()
+            .wrapping_sub(self.since.load(Ordering::Relaxed))
+    }
+
+    /// Ends the connection if it has stood still for longer than it may; lets it rest before.
     pub(super) fn sweep(&self, seconds: &Seconds, limits: &Limits) {
         let phase = self.phase.load(Ordering::Relaxed);
-        let still = u64::from(
-            seconds
-                .now()
-                .wrapping_sub(self.since.load(Ordering::Relaxed)),
-        );
+        let still = u64::from(self.still(seconds));
         let blocked = self.blocked.load(Ordering::Relaxed);
         let limit = match phase {
             0 => limits.keep_alive_idle,
@@ -95,9 +147,21 @@ impl Watch {
             _ => return,
         };
         if still > limit.as_secs() {
-            self.end.notify_one();
+            self.ending.store(true, Ordering::Relaxed);
+            self.wish.notify_one();
+        } else if self.may_rest(seconds) && !self.resting.load(Ordering::Relaxed) {
+            self.wish.notify_one();
         }
     }
+}
+
+/// What came with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Took {
+    /// Its head, and nothing else.
+    Head,
+    /// A body too, or what may be one.
+    Body,
 }
 
 /// A request under way on a connection.
@@ -121,6 +185,8 @@ impl Drop for Busy {
 #[derive(Debug)]
 pub struct WatchedStream<S> {
     inner: S,
+    /// What was read and given back.
+    ahead: Bytes,
     watch: Arc<Watch>,
     seconds: Seconds,
 }
@@ -132,9 +198,20 @@ impl<S> WatchedStream<S> {
         watch.enter(Phase::Head, &seconds);
         Self {
             inner,
+            ahead: Bytes::new(),
             watch,
             seconds,
         }
+    }
+
+    /// Gives back what was read last; it is read again, before anything else.
+    pub(super) fn put_back(&mut self, read: Bytes) {
+        self.ahead = read;
+    }
+
+    /// Whether something was given back that nobody has read since.
+    pub(super) fn has_ahead(&self) -> bool {
+        !self.ahead.is_empty()
     }
 
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {
@@ -161,6 +238,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let most = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead.split_to(most));
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(context, buffer);
         if buffer.filled().len() > before {
@@ -203,6 +285,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.watch.took(Took::Body); // what comes now is no request
         Pin::new(&mut self.inner).poll_shutdown(context)
     }
 }
