@@ -37,6 +37,8 @@ BROWSER = {
 USER, PASSWORD = "alice", "sidegate"
 # A cookie like a session's, where there is none.
 COOKIE_BYTES = 1536
+# A run of no more rounds than this has none to spare.
+UNWARMED = 3
 BASE, AGAIN, LOGGING = "nginx", "nginx again", "nginx, JSON log"
 
 
@@ -45,7 +47,7 @@ class Contest:
 
     def __init__(self, table, options, binary, others):
         self.table, self.options, self.binary, self.others = table, options, binary, others
-        self.rows, self.absent = [], []
+        self.rows, self.absent, self.has_failed = [], [], False
         self.stack = contextlib.ExitStack()
 
     def __enter__(self):
@@ -77,7 +79,7 @@ class Contest:
             folder=folder, upstream_port=app.port, protocol=table.protocol, workers=table.workers,
             # As many workers as it sees cores is Sidegate's rule: so all proxies see two.
             cores=frozenset() if is_pinned else frozenset(every[:table.workers]),
-            has_log=table.has_log, certificate=pair[0], key=pair[1],
+            has_log=table.has_log, connections=table.connections, certificate=pair[0], key=pair[1],
         )
         self.headers = {**BROWSER, "Cookie": f"app={'c' * (COOKIE_BYTES - 4)}"}
         gate = self.gate(ports)
@@ -111,6 +113,9 @@ class Contest:
     def add(self, proxy, port, setting=None):
         if self.table.protocol not in proxy.protocols:
             self.skip(proxy.name, f"{self.table.protocol} is not offered")
+            return
+        if self.table.kind == "websockets" and not proxy.has_websockets:
+            self.skip(proxy.name, "has not been set up for WebSockets")
             return
         program = self.started(proxy.start(setting or self.setting, port))
         self.rows.append(Row(proxy.name, self.url(port, "private"), self.headers, program))
@@ -182,16 +187,41 @@ class Contest:
             row.idle_mib = pss_mib(row.program)
 
     def measure(self, rounds, seconds, count):
-        """All of it. `count` is how many connections an idle table opens."""
+        """All of it. `count` is how many connections an idle table opens.
+
+        Of more than three rounds one more comes first that is not counted.
+        """
         self.check()
         if self.table.kind == "idle":
-            return [idle.connections_at_rest(row, count) for row in self.rows]
+            return self.rests(lambda row: idle.connections_at_rest(row, count))
         if self.table.kind == "websockets":
-            return [websocket.at_rest(row, count) for row in self.rows]
-        for number in range(rounds):
-            note(f"  round {number + 1} of {rounds}")
+            return self.rests(lambda row: websocket.at_rest(row, count))
+        def a_round(name):
+            note(f"  {name}")
+            for row in list(self.rows):
+                self.attempt(row, lambda row: load.one_round(self.table, row, seconds, self.folder))
+
+        if rounds > UNWARMED:
+            a_round("a round that is not counted")
             for row in self.rows:
-                load.one_round(self.table, row, seconds, self.folder)
+                row.samples.clear()
+        for number in range(rounds):
+            a_round(f"round {number + 1} of {rounds}")
         for row in self.rows:
             row.loaded_mib = pss_mib(row.program)
         return None
+
+    def rests(self, act):
+        return [rest for rest in (self.attempt(row, act) for row in list(self.rows)) if rest]
+
+    def attempt(self, row, act):
+        """Does `act`; a row that fails is no row of the table, and the run has failed."""
+        try:
+            return act(row)
+        except (Failure, OSError) as failure:
+            if row.name == BASE:
+                raise
+            self.rows.remove(row)
+            self.has_failed = True
+            self.skip(row.name, f"FAILED: {str(failure).strip()}")
+            return None

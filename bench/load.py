@@ -60,15 +60,16 @@ def wrk(table, row, headers, seconds, _folder):
         count = float(counted[4]) * UNITS[counted[5]] / MIB
         rate = float(re.search(r"Transfer/sec:\s+([\d.]+)", told)[1])
         rate *= UNITS[re.search(r"Transfer/sec:\s+[\d.]+(\w+)", told)[1]] / MIB
-    else:
-        count = int(counted[1])
-        rate = float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1])
-    return count, rate, microseconds(told, "50%"), microseconds(told, "99%")
+        return count, rate, 0.0, 0.0
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1])
+    return int(counted[1]), rate, microseconds(row, told, "50%"), microseconds(row, told, "99%")
 
 
-def microseconds(told, percentile):
-    number, unit = re.search(rf"^\s+{percentile}\s+([\d.]+)(us|ms|s|m)$", told, re.M).groups()
-    return float(number) * {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000}[unit]
+def microseconds(row, told, percentile):
+    found = re.search(rf"^\s+{percentile}\s+([\d.]+)(us|ms|s|m)$", told, re.M)
+    if not found:
+        raise Failure(f"{row.name}: wrk named no percentile {percentile}:\n{told}")
+    return float(found[1]) * {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000}[found[2]]
 
 
 def h2load(table, row, headers, seconds, folder):

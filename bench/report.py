@@ -31,11 +31,11 @@ def ratio(row, base, name):
 def load_table(table, rows):
     """Medians of the rounds, with the least and the most in parentheses."""
     base = next(row for row in rows if row.name == BASE)
-    lines = [
-        f"| row | CPU µs/{table.unit} | to nginx | {table.unit}s/s | to nginx | p50 µs | p99 µs "
-        "| to nginx | PSS MiB idle | loaded |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
+    columns = [f"CPU µs/{table.unit}", "to nginx", f"{table.unit}/s", "to nginx"]
+    # Of large answers too few end in a round for percentiles.
+    columns += [] if table.is_by_mib else ["p50 µs", "p99 µs", "to nginx"]
+    columns += ["PSS MiB idle", "loaded"]
+    lines = [f"| row | {' | '.join(columns)} |", "| --- |" + " ---: |" * len(columns)]
     for row in rows:
         has_program = row.program is not None
         cells = [
@@ -43,8 +43,10 @@ def load_table(table, rows):
             spread(row.values("cpu_us"), ",.1f") if has_program else "–",
             ratio(row, base, "cpu_us") if has_program else "–",
             spread(row.values("rate"), ",.0f"), ratio(row, base, "rate"),
-            f"{median(row.values('p50_us')):,.0f}", f"{median(row.values('p99_us')):,.0f}",
-            ratio(row, base, "p99_us"),
+            *([] if table.is_by_mib else [
+                f"{median(row.values('p50_us')):,.0f}", f"{median(row.values('p99_us')):,.0f}",
+                ratio(row, base, "p99_us"),
+            ]),
             f"{row.idle_mib:.1f}" if has_program else "–",
             f"{row.loaded_mib:.1f}" if has_program else "–",
         ]
@@ -72,7 +74,7 @@ def section(table, rows, rests, absent, how):
     lines += load_table(table, rows) if rests is None else rest_table(rests)
     if absent:
         lines.append("")
-        lines += [f"NOT MEASURED: {name}: {reason}." for name, reason in absent]
+        lines += [f"NOT MEASURED: {name}: {reason.splitlines()[0]}." for name, reason in absent]
     return "\n".join(lines)
 
 

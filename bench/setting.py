@@ -24,6 +24,8 @@ class Setting:
     workers: int = 1
     cores: frozenset = frozenset()
     has_log: bool = False
+    # What the load opens towards a proxy.
+    connections: int = 64
     certificate: Path = None
     key: Path = None
 

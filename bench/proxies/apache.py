@@ -10,8 +10,9 @@ from setting import LONG_S
 MODULES = Path("/usr/lib/apache2/modules")
 LOADED = ("mpm_event", "authn_core", "authz_core", "authz_user", "proxy", "proxy_http", "headers", "unixd",
           "log_config")
-# Threads of a process; an idle connection needs none, a WebSocket one.
-THREADS = 128
+# Threads of each of its two processes. A connection at rest needs none, but one whose request waits
+# for a thread is closed as soon as it is answered: so all that ask at once have one.
+PROCESSES, FEWEST, MOST = 2, 128, 576
 LOG_FORMAT = ('{\\"time\\":\\"%{%FT%T%z}t\\",\\"client\\":\\"%a\\",\\"method\\":\\"%m\\",\\"uri\\":\\"%U\\",'
               '\\"status\\":%>s,\\"bytes\\":%B,\\"microseconds\\":%D,\\"host\\":\\"%{Host}i\\",'
               '\\"agent\\":\\"%{User-Agent}i\\"}')
@@ -22,11 +23,14 @@ class Apache:
 
     name = "apache"
     protocols = ALL_PROTOCOLS
+    # Each would take a thread, and thousands of threads are another measurement.
+    has_websockets = False
 
     def path(self):
         return find("apache2") if (MODULES / "mod_proxy_http.so").exists() else None
 
     def start(self, setting, port):
+        threads = min(max(setting.connections, FEWEST), MOST)
         base = setting.place(self.name.replace(",", "").replace(" ", "-"))
         wanted = [*LOADED, *self.modules()]
         if setting.has_tls:
@@ -59,12 +63,13 @@ ErrorLog /dev/stderr
 LogLevel error
 {"User www-data" if os.geteuid() == 0 else ""}
 {"Group www-data" if os.geteuid() == 0 else ""}
-StartServers 2
-ServerLimit 2
-ThreadsPerChild {THREADS}
-MaxRequestWorkers {2 * THREADS}
-MinSpareThreads {2 * THREADS}
-MaxSpareThreads {2 * THREADS}
+StartServers {PROCESSES}
+ServerLimit {PROCESSES}
+ThreadLimit {MOST}
+ThreadsPerChild {threads}
+MaxRequestWorkers {PROCESSES * threads}
+MinSpareThreads {PROCESSES * threads}
+MaxSpareThreads {PROCESSES * threads}
 AsyncRequestWorkerFactor 64
 MaxConnectionsPerChild 0
 KeepAlive On
@@ -80,7 +85,7 @@ Listen 127.0.0.1:{port}
 ProxyPreserveHost On
 RequestHeader set X-Forwarded-Proto {setting.scheme}
 <Location "/">
-  ProxyPass "http://127.0.0.1:{setting.upstream_port}/" keepalive=On ttl={LONG_S} max={2 * THREADS}
+  ProxyPass "http://127.0.0.1:{setting.upstream_port}/" keepalive=On ttl={LONG_S} max={PROCESSES * threads}
 </Location>
 """)
         command = [self.path(), "-f", config, "-DFOREGROUND"]

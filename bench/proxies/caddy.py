@@ -11,6 +11,7 @@ class Caddy:
 
     name = "caddy"
     protocols = ALL_PROTOCOLS
+    has_websockets = True
 
     def path(self):
         return find("caddy")

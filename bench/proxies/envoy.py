@@ -24,6 +24,7 @@ class Envoy:
 
     name = "envoy"
     protocols = ALL_PROTOCOLS
+    has_websockets = True
 
     def path(self):
         return find("envoy")

@@ -13,6 +13,7 @@ class Haproxy:
 
     name = "haproxy"
     protocols = ALL_PROTOCOLS
+    has_websockets = True
 
     def path(self):
         return find("haproxy")

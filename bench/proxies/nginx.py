@@ -17,6 +17,7 @@ class Nginx:
     """`proxy_pass` with connections that are kept, and the fields that a proxy owes its upstream."""
 
     protocols = ALL_PROTOCOLS
+    has_websockets = True
 
     def __init__(self, name="nginx"):
         self.name = name

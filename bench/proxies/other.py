@@ -3,6 +3,7 @@
     name = "mine"
     command = ["mine", "--config", "{folder}/mine.conf"]
     protocols = ["http1"]        # of http1, h2c, tls, h2; that alone by default
+    websockets = false           # whether it passes them on
     [env]                        # if it needs any
     THREADS = "{workers}"
     [files]                      # written into a folder of its own first
@@ -32,6 +33,7 @@ class Other:
         self.protocols = frozenset(said.get("protocols", ["http1"]))
         if not self.protocols <= ALL_PROTOCOLS:
             raise Failure(f"{path}: protocols are of {', '.join(sorted(ALL_PROTOCOLS))}")
+        self.has_websockets = bool(said.get("websockets", False))
         self.env, self.files = said.get("env", {}), said.get("files", {})
         if not find(program):
             raise Failure(f"{path}: there is no program {program}")
