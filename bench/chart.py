@@ -3,7 +3,7 @@
 from html import escape
 from statistics import median
 
-WIDTH, LABEL, RIGHT = 860, 270, 150
+WIDTH, LABEL, RIGHT = 880, 250, 175
 BAR, GAP, HEAD, FOOT = 16, 8, 46, 26
 # Bars beyond this many times nginx are cut, and say so.
 MOST = 4.0

@@ -108,7 +108,7 @@ class ApacheOidc(Apache):
     protocols = frozenset(("http1",))
 
     def __init__(self, where, issuer, secret):
-        self.name = f"apache, mod_auth_openidc, {where}"
+        self.name = f"mod_auth_openidc, {where}"
         self.where, self.issuer, self.secret = where, issuer, secret
 
     @staticmethod
