@@ -6,6 +6,7 @@
 
 pub mod connection;
 pub mod drain;
+mod heap;
 pub mod listener;
 pub mod passed;
 pub mod probes;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::drain::{Drained, Stage};
+use super::heap;
 use super::watch::{Watch, WatchedStream, Wish};
 
 /// How a rest ended.
@@ -31,6 +32,7 @@ pub(super) async fn until_read<S: AsyncRead + AsyncWrite + Unpin>(
     }
     let mut first = [0];
     watch.rest(true);
+    heap::freed();
     let read = loop {
         tokio::select! {
             biased;
