@@ -299,6 +299,7 @@ impl Worker {
         let tunnel = TunnelEnd {
             idle: equipped.generation.config.limits.websocket_idle,
             ended: self.shared.ended.clone(),
+            entropy: self.shared.live.entropy,
             at_most: told.session.as_ref().map(|session| {
                 let limits = equipped.generation.config.session.limits;
                 session.absolute_expires_in(limits, visit.now)

@@ -185,8 +185,11 @@ async fn serve(
         following.abort();
     }
     tracing::info!("stopping: requests in flight finish");
-    let drain = shared.current.load().config.limits.drain;
-    manager.tell(Notice::Stopping(drain));
+    let time = {
+        let limits = &shared.current.load().config.limits;
+        limits.drain_delay.saturating_add(limits.drain)
+    };
+    manager.tell(Notice::Stopping(time));
     app.stop().await;
     outcome
 }

@@ -1,5 +1,6 @@
 //! One connection: HTTP/1.1 within its limits, until it, the drain or the sweep ends it.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,7 +8,9 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
+use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -30,12 +33,17 @@ const FIELD_OVERHEAD: usize = 4;
 const MORE_FIELDS: usize = 32;
 const MORE_BYTES: usize = 8 * 1024;
 
+/// How long an idle connection may still bring a request when the process stops.
+const LULL: Duration = Duration::from_millis(250);
+
 /// What the connections of a worker have in common.
 #[derive(Debug)]
 pub(super) struct Shared<S> {
     pub(super) service: S,
     pub(super) limits: Limits,
     pub(super) seconds: Seconds,
+    /// Whether connections close after the request that they are at.
+    pub(super) closing: Cell<bool>,
 }
 
 /// Serves one connection to its end.
@@ -59,7 +67,14 @@ pub(super) async fn serve<S: Service>(
     let service = service_fn(|mut request: Request<Incoming>| {
         let (shared, watch) = (Rc::clone(&shared), Arc::clone(&watch));
         request.extensions_mut().insert(in_use.clone());
-        async move { Ok::<_, Infallible>(answer(&shared, &watch, request, peer).await) }
+        async move {
+            let mut response = answer(&shared, &watch, request, peer).await;
+            if shared.closing.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = builder
         .serve_connection(TokioIo::new(stream), service)
@@ -71,7 +86,15 @@ pub(super) async fn serve<S: Service>(
         // what can be answered, and there is nobody left to tell.
         _ = connection.as_mut() => return,
         () = watch.ended() => return,
-        () = drained.reached(Stage::Draining) => connection.as_mut().graceful_shutdown(),
+        () = drained.reached(Stage::Draining) => {}
+    }
+    // A request that is on its way to an idle connection is lost if that is closed at once.
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => return,
+        () = watch.ended() => return,
+        () = tokio::time::sleep(LULL) => connection.as_mut().graceful_shutdown(),
+        () = drained.reached(Stage::Ended) => return,
     }
     tokio::select! {
         biased;

@@ -106,7 +106,9 @@ pub struct Limits {
     pub websocket_idle: Duration,
     /// Most connections at a time.
     pub connections: usize,
-    /// How long requests in flight may take to finish once the process was told to stop.
+    /// How long the process goes on, not ready, once it was told to stop.
+    pub drain_delay: Duration,
+    /// How long requests in flight may take to finish after that.
     pub drain: Duration,
 }
 
@@ -121,6 +123,7 @@ impl Default for Limits {
             keep_alive_idle: Duration::from_secs(75),
             websocket_idle: Duration::from_secs(3600),
             connections: 10_000,
+            drain_delay: Duration::ZERO,
             drain: Duration::from_secs(30),
         }
     }

@@ -1,6 +1,6 @@
 //! Workers, and the acceptor that feeds them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -76,6 +76,7 @@ impl Workers {
                         service: make(),
                         limits,
                         seconds: Seconds::default(),
+                        closing: Cell::new(false),
                     });
                     set.block_on(&runtime, work(receiver, shared, drained));
                 })?;
@@ -93,7 +94,7 @@ impl Workers {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = drained.reached(Stage::Draining) => return,
+                () = drained.reached(Stage::Draining) => break,
             };
             match accepted {
                 Ok((socket, peer)) => self.hand_over(socket, peer),
@@ -102,6 +103,10 @@ impl Workers {
                     tokio::time::sleep(BACK_OFF).await;
                 }
             }
+        }
+        // What the kernel has taken for us would be reset with the listener.
+        while let Ok(Some((socket, peer))) = listener.accept_waiting().await {
+            self.hand_over(socket, peer);
         }
     }
 
@@ -153,24 +158,22 @@ async fn work<S: Service>(
             serve((socket, InUse::new(counted)), peer, &cell, shared, drained).await;
         });
     };
+    // Until nothing is left: a connection may come with the drain on its heels, and a tunnel has
+    // left its connection's task but lives on here.
     loop {
+        let next = if shared.closing.get() {
+            Stage::Gone
+        } else {
+            Stage::Draining
+        };
         tokio::select! {
-            message = inbox.recv() => {
-                let Some(message) = message else { break };
-                begin(message, &mut connections, &drained);
-            }
+            Some(message) = inbox.recv() => begin(message, &mut connections, &drained),
             Some(_) = connections.join_next() => {}
-            () = drained.reached(Stage::Draining) => break,
+            () = drained.reached(next) => match next {
+                Stage::Gone => return,
+                _ => shared.closing.set(true),
+            },
         }
-    }
-    // What was accepted is served: a connection may have come with the drain on its heels.
-    inbox.close();
-    while let Some(message) = inbox.recv().await {
-        begin(message, &mut connections, &drained);
-    }
-    tokio::select! {
-        () = async { while connections.join_next().await.is_some() {} } => {}
-        () = drained.reached(Stage::Ended) => {}
     }
 }
 

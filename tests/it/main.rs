@@ -27,6 +27,8 @@ mod demo_faults; // the provider that misbehaves does so
 #[cfg(test)]
 mod demo_provider; // the embedded provider keeps the rules of OAuth 2.0 and OpenID Connect
 #[cfg(test)]
+mod draining; // told to stop, the gate loses nothing that was begun
+#[cfg(test)]
 mod exposure; // an app that can be reached around the gate is said to be, or nothing runs
 #[cfg(test)]
 mod foreign_client; // a client that others wrote signs in at the embedded provider
@@ -78,3 +80,5 @@ mod signing_out; // signing out ends the session here first, whatever the provid
 mod single_page_apps; // what an app of one page needs to know about its session
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tunnels; // the end of a tunnel is told in its own language, and an idle one costs little

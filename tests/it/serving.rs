@@ -453,7 +453,7 @@ fn a_panic_costs_one_request() {
         assert_eq!(ask(&mut wire, "/x").unwrap().text(), "fine", "{path}");
         assert_eq!(ask(&mut neighbour, "/x").unwrap().text(), "fine", "{path}");
     }
-    drain.move_on(Stage::Ended);
+    drain.move_on(Stage::Gone);
     runtime.shutdown_timeout(PATIENCE);
     Arc::into_inner(workers).unwrap().join();
 }

@@ -130,7 +130,10 @@ fn set_spans(written: &LimitsWritten, limits: &mut Limits, findings: &mut Findin
             *setting = span;
         }
     }
-    // Zero is a sensible answer here: stop at once.
+    // Zero is a sensible answer to these: stop at once.
+    if let Some(Span(delay)) = written.drain_delay {
+        limits.drain_delay = delay;
+    }
     if let Some(Span(drain)) = written.drain {
         limits.drain = drain;
     }

@@ -156,7 +156,9 @@ pub struct LimitsWritten {
     pub upstream_first_byte: Option<Span>,
     /// Not yet: the most streams of an HTTP/2 connection.
     pub http2_streams: Option<Later>,
-    /// How long requests in flight may take to finish when the process is told to stop. Default: `30s`.
+    /// How long the process goes on serving, not ready, when it is told to stop: whoever sends requests here has time to hear of it. Default: `0s`.
+    pub drain_delay: Option<Span>,
+    /// How long requests in flight may take to finish after that. Default: `30s`.
     pub drain: Option<Span>,
 }
 
