@@ -6,9 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::SET_COOKIE;
+use http::header::{CONNECTION, HeaderValue, SET_COOKIE};
 use http::{Method, Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use super::Shared;
 use super::access_log::{AccessLog, AccessRecord};
@@ -46,6 +46,9 @@ use crate::transport::body::Body;
 
 /// An answer that took longer carries no cookie; the next one will.
 const PROMPT: Duration = Duration::from_secs(1);
+
+/// A body of more bytes that nobody wants costs its connection.
+const READ_ALL_THE_SAME: u64 = 64 * 1024;
 
 /// What one worker has: the generation it last saw, and its own connections to the upstreams.
 #[derive(Debug)]
@@ -241,8 +244,14 @@ impl Worker {
                 (reply.leading_to(seen.page(generation)), "denied")
             }
         };
-        drop(body); // unread: a refusal does not wait for it
         let mut outcome = self.respond(equipped, reply, seen.form(), reference);
+        // Unread: a refusal does not wait for it, and whoever sends much is told to stop.
+        let length = body.size_hint().upper();
+        if !body.is_end_stream() && length.is_none_or(|length| length > READ_ALL_THE_SAME) {
+            let close = HeaderValue::from_static("close");
+            outcome.response.headers_mut().insert(CONNECTION, close);
+        }
+        drop(body);
         outcome.told.endpoint = Some(endpoint);
         outcome.told.client_address = Some(client_address);
         outcome.told.session = visit.session().cloned();

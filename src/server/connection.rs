@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -93,7 +94,10 @@ pub(super) async fn serve<S: Service>(
         biased;
         _ = connection.as_mut() => return,
         () = watch.ended() => return,
-        () = tokio::time::sleep(LULL) => connection.as_mut().graceful_shutdown(),
+        () = tokio::time::sleep(LULL) => {
+            watch.closes();
+            connection.as_mut().graceful_shutdown();
+        }
         () = drained.reached(Stage::Ended) => return,
     }
     tokio::select! {
@@ -111,6 +115,7 @@ async fn answer<S: Service>(
     peer: Peer,
 ) -> Response<Body> {
     let busy = watch.busy(&shared.seconds);
+    watch.has_body(!request.body().is_end_stream());
     let target = request
         .uri()
         .path_and_query()

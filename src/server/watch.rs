@@ -2,16 +2,26 @@
 //! still. A timer a request would cost more than the request's own checks.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
 use super::Limits;
 use crate::transport::body::Guard;
+
+/// How long, and of how many bytes, what still comes after a last answer is ignored before the
+/// connection is closed. A socket that is closed while bytes are unread is reset, which can cost
+/// the peer an answer that it has not read yet, and one that writes all before it reads, any answer.
+const LINGER: Duration = Duration::from_secs(2);
+const MOST_IGNORED: usize = 16 * 1024 * 1024;
+/// What is ignored at a time.
+const IGNORED: usize = 8 * 1024;
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +34,8 @@ enum Phase {
     Busy = 2,
     /// It speaks another protocol now, and is watched by whoever switched it.
     Switched = 3,
+    /// We have said everything, and the peer may still be sending.
+    Lingering = 4,
 }
 
 /// One connection, as the sweep sees it. Touched by one thread only, but it travels with a socket
@@ -35,6 +47,8 @@ pub struct Watch {
     since: AtomicU32,
     /// Whether the peer is not reading what we write.
     blocked: AtomicBool,
+    /// Whether the last request had a body, of which the end may not have been read.
+    unread: AtomicBool,
     end: Notify,
 }
 
@@ -69,6 +83,18 @@ impl Watch {
         }
     }
 
+    /// Whether the request that has arrived has a body.
+    pub(super) fn has_body(&self, has_body: bool) {
+        self.unread.store(has_body, Ordering::Relaxed);
+    }
+
+    /// The connection is about to be closed from our side. Between requests nothing is unread.
+    pub(super) fn closes(&self) {
+        if self.phase.load(Ordering::Relaxed) == Phase::Idle as u8 {
+            self.has_body(false);
+        }
+    }
+
     /// The protocol was switched: the limits of HTTP no longer hold.
     pub(super) fn switched(&self, seconds: &Seconds) {
         self.enter(Phase::Switched, seconds);
@@ -92,6 +118,7 @@ impl Watch {
             0 => limits.keep_alive_idle,
             1 => limits.header_timeout,
             2 if blocked => limits.idle_between_bytes,
+            4 => LINGER,
             _ => return,
         };
         if still > limit.as_secs() {
@@ -123,6 +150,8 @@ pub struct WatchedStream<S> {
     inner: S,
     watch: Arc<Watch>,
     seconds: Seconds,
+    /// How many bytes were ignored since we have said everything.
+    ignored: Option<usize>,
 }
 
 impl<S> WatchedStream<S> {
@@ -134,6 +163,7 @@ impl<S> WatchedStream<S> {
             inner,
             watch,
             seconds,
+            ignored: None,
         }
     }
 
@@ -173,7 +203,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -202,7 +232,34 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
         Pin::new(&mut self.inner).poll_flush(context)
     }
 
+    /// Says that we have said everything, and ignores what still comes of a request that was
+    /// answered before it was read.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
+        if self.watch.phase.load(Ordering::Relaxed) == Phase::Switched as u8 {
+            return Pin::new(&mut self.inner).poll_shutdown(context);
+        }
+        let mut ignored = if let Some(ignored) = self.ignored {
+            ignored
+        } else {
+            ready!(Pin::new(&mut self.inner).poll_shutdown(context))?;
+            self.watch.enter(Phase::Lingering, &self.seconds);
+            self.ignored = Some(0);
+            0
+        };
+        while ignored < MOST_IGNORED {
+            let mut space = [MaybeUninit::uninit(); IGNORED];
+            let mut buffer = ReadBuf::uninit(&mut space);
+            match Pin::new(&mut self.inner).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    ignored += buffer.filled().len();
+                    self.ignored = Some(ignored);
+                    self.watch.has_body(true);
+                }
+                Poll::Pending if self.watch.unread.load(Ordering::Relaxed) => return Poll::Pending,
+                // Its end, or nothing to wait for.
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
