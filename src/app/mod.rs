@@ -155,7 +155,7 @@ impl App {
         let (drain, drained) = Drain::pair();
         let make = {
             let shared = Arc::clone(&shared);
-            move || Worker::new(Arc::clone(&shared))
+            move |load| Worker::new(Arc::clone(&shared), load)
         };
         let workers =
             Arc::new(Workers::start(workers, &limits, &drained, make).map_err(StartError::Thread)?);

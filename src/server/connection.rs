@@ -20,6 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::drain::{Drained, Stage};
+use super::load::Load;
 use super::watch::{Seconds, Watch, WatchedStream};
 use super::{HeadLimit, Limits, Service};
 use crate::base::peer::Peer;
@@ -42,6 +43,7 @@ const LULL: Duration = Duration::from_millis(250);
 pub(super) struct Shared<S> {
     pub(super) service: S,
     pub(super) limits: Limits,
+    pub(super) load: Rc<Load>,
     pub(super) seconds: Seconds,
     /// Whether connections close after the request that they are at.
     pub(super) closing: Cell<bool>,
@@ -114,7 +116,7 @@ async fn answer<S: Service>(
     request: Request<Incoming>,
     peer: Peer,
 ) -> Response<Body> {
-    let busy = watch.busy(&shared.seconds);
+    let busy = watch.busy(&shared.seconds, shared.load.one_more());
     watch.has_body(!request.body().is_end_stream());
     let target = request
         .uri()

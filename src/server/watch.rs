@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
 use super::Limits;
+use super::load::Counted;
 use crate::transport::body::Guard;
 
 /// How long, and of how many bytes, what still comes after a last answer is ignored before the
@@ -75,11 +76,12 @@ impl Watch {
     }
 
     /// A request has arrived whole; the guard, dropped with the answer's body, ends it.
-    pub(super) fn busy(self: &Arc<Self>, seconds: &Seconds) -> Busy {
+    pub(super) fn busy(self: &Arc<Self>, seconds: &Seconds, counted: Counted) -> Busy {
         self.enter(Phase::Busy, seconds);
         Busy {
             watch: Arc::clone(self),
             seconds: seconds.clone(),
+            _counted: counted,
         }
     }
 
@@ -132,6 +134,7 @@ impl Watch {
 pub struct Busy {
     watch: Arc<Watch>,
     seconds: Seconds,
+    _counted: Counted,
 }
 
 impl Guard for Busy {}

@@ -164,6 +164,7 @@ fn set_counts(written: &LimitsWritten, limits: &mut Limits, findings: &mut Findi
         written.connections,
         &mut limits.connections,
     );
+    at_least(1, "requests", written.requests, &mut limits.requests);
     at_least(1024, "target", bytes(written.target), &mut limits.target);
     at_least(
         8192,

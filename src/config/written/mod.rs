@@ -150,6 +150,8 @@ pub struct LimitsWritten {
     pub websocket_idle: Option<Span>,
     /// The most connections at a time. Default: `10000`.
     pub connections: Option<u64>,
+    /// The most requests that are answered at a time; the last quarter is kept for those who are signed in. Default: `10000`.
+    pub requests: Option<u64>,
     /// How long connecting to an upstream may take. Default: `5s`.
     pub upstream_connect: Option<Span>,
     /// How long an upstream may take to begin its answer. Default: `60s`.
