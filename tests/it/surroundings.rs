@@ -19,15 +19,15 @@ use crate::support::raw::Wire;
 use crate::support::upstream::Upstream;
 
 /// A gate in a process of its own, in a folder of its own.
-struct Gate {
+pub(crate) struct Gate {
     _folder: TempDir,
-    process: Running,
-    address: SocketAddr,
+    pub(crate) process: Running,
+    pub(crate) address: SocketAddr,
 }
 
 impl Gate {
     /// Starts the binary, as `wrap` has it run, with this configuration.
-    fn start(yaml: &str, folder: TempDir, wrap: impl FnOnce(&mut Command)) -> Self {
+    pub(crate) fn start(yaml: &str, folder: TempDir, wrap: impl FnOnce(&mut Command)) -> Self {
         let text = format!(
             "{yaml}\nlisten: [{{ address: 127.0.0.1:0 }}]\nprobes: {{ address: 127.0.0.1:0 }}\n"
         );
@@ -36,7 +36,7 @@ impl Gate {
         let mut command = Command::new("unshare");
         command
             .args(["--map-root-user", "--mount", "--", "/bin/sh", "-c"])
-            .arg("set -e; for file in hosts nsswitch.conf; do if [ -e \"$file\" ]; then mount --bind \"$file\" \"/etc/$file\"; fi; done; exec \"$0\" run")
+            .arg("set -e; for file in hosts nsswitch.conf; do if [ -e \"$file\" ]; then mount --bind \"$file\" \"/etc/$file\"; fi; done; exec \"$0\" run 1>&2")
             .arg(env!("CARGO_BIN_EXE_sidegate"))
             .current_dir(folder.path())
             .env_clear()
