@@ -53,6 +53,8 @@ mod log_lines; // each line of the log is one JSON object, whatever was sent
 #[cfg(test)]
 mod login; // a login lands where it started, and the app knows who it is
 #[cfg(test)]
+mod missing_files; // a file that is not there is not done without
+#[cfg(test)]
 mod outages; // whatever is out of order behind the gate, the answer is defined
 #[cfg(test)]
 mod outbound; // what the gate connects to, and whom it believes there
@@ -85,4 +87,5 @@ mod single_page_apps; // what an app of one page needs to know about its session
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod surroundings; // the machine around the process: its names, its roots, its environment
 mod tunnels; // the end of a tunnel is told in its own language, and an idle one costs little
