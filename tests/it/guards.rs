@@ -197,7 +197,7 @@ fn the_app_cannot_touch_a_cookie_of_ours() {
         .unwrap()
         .name
         .clone();
-    let hostile = crate::support::upstream::Upstream::answering(move |_| {
+    let hostile = Upstream::answering(move |_| {
         format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: Set-Cookie, Cache-Control\r\nSet-Cookie: {own}=planted; Path=/\r\nSet-Cookie: theirs=1; Path=/\r\n\r\n").into_bytes()
     });
     world
