@@ -242,13 +242,16 @@ impl Worker {
             }
             Decision::Reask(page) => (login::reask(&page, &visit), "login"),
             Decision::Login(page) => {
-                visit.first_answers().await;
+                Box::pin(visit.first_answers()).await;
                 let reply = login::begin(&page, LoginParameters::default(), &visit);
                 (reply, "login")
             }
             Decision::Serve(endpoint, facts) => {
                 let name = endpoint.name();
-                (endpoint::serve(endpoint, facts, &visit).await, name)
+                (
+                    Box::pin(endpoint::serve(endpoint, facts, &visit)).await,
+                    name,
+                )
             }
             Decision::Deny(denial) => {
                 let reply = Reply::refuse(refusal(denial, &visit, seen));
@@ -328,7 +331,7 @@ impl Worker {
             audit: &self.shared.audit,
             now,
         };
-        renewals.keep_up(evidence.clone(), with, of_use).await
+        Box::pin(renewals.keep_up(evidence.clone(), with, of_use)).await
     }
 
     async fn forward(

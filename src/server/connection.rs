@@ -18,10 +18,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 use super::drain::{Drained, Stage};
 use super::load::Load;
-use super::watch::{Seconds, Watch, WatchedStream};
+use super::rest::{self, Woken};
+use super::watch::{Seconds, Took, Watch, WatchedStream, Wish};
 use super::{HeadLimit, Limits, Service};
 use crate::base::peer::Peer;
 use crate::transport::body::{Body, InUse};
@@ -57,7 +59,34 @@ pub(super) async fn serve<S: Service>(
     shared: Rc<Shared<S>>,
     mut drained: Drained,
 ) {
-    let stream = WatchedStream::new(stream, Arc::clone(&watch), shared.seconds.clone());
+    let mut stream = WatchedStream::new(stream, Arc::clone(&watch), shared.seconds.clone());
+    loop {
+        // On the heap, so that it is gone while the connection rests.
+        let speaking = Box::pin(speak(
+            stream,
+            (&in_use, peer),
+            &watch,
+            &shared,
+            &mut drained,
+        ));
+        let Some(resting) = speaking.await else {
+            return;
+        };
+        stream = resting;
+        if rest::until_read(&mut stream, &watch, &mut drained).await == Woken::Over {
+            return;
+        }
+    }
+}
+
+/// Speaks HTTP/1.1 until the connection ends, or gives it back to rest.
+async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: WatchedStream<T>,
+    (in_use, peer): (&InUse, Peer),
+    watch: &Arc<Watch>,
+    shared: &Rc<Shared<S>>,
+    drained: &mut Drained,
+) -> Option<WatchedStream<T>> {
     // What exceeds a limit by a little is read whole, so that it can be told and logged like any
     // other refusal; what exceeds it by more, hyper refuses with a bare 431.
     let buffer = shared.limits.header_block.saturating_add(MORE_BYTES);
@@ -68,7 +97,7 @@ pub(super) async fn serve<S: Service>(
         builder.max_headers(shared.limits.header_fields.saturating_add(MORE_FIELDS));
     }
     let service = service_fn(|mut request: Request<Incoming>| {
-        let (shared, watch) = (Rc::clone(&shared), Arc::clone(&watch));
+        let (shared, watch) = (Rc::clone(shared), Arc::clone(watch));
         request.extensions_mut().insert(in_use.clone());
         async move {
             let mut response = answer(&shared, &watch, request, peer).await;
@@ -79,34 +108,46 @@ pub(super) async fn serve<S: Service>(
             Ok::<_, Infallible>(response)
         }
     });
-    let connection = builder
+    let mut connection = builder
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let mut connection = pin!(connection);
-    tokio::select! {
-        biased;
-        // An error is the peer's doing: it went away or does not speak HTTP. hyper has answered
-        // what can be answered, and there is nobody left to tell.
-        _ = connection.as_mut() => return,
-        () = watch.ended() => return,
-        () = drained.reached(Stage::Draining) => {}
-    }
-    // A request that is on its way to an idle connection is lost if that is closed at once.
-    tokio::select! {
-        biased;
-        _ = connection.as_mut() => return,
-        () = watch.ended() => return,
-        () = tokio::time::sleep(LULL) => {
-            watch.closes();
-            connection.as_mut().graceful_shutdown();
+    // While it drains: until what is reached, and when the connection is told.
+    let (mut stage, mut lull) = (Stage::Draining, None);
+    loop {
+        tokio::select! {
+            biased;
+            // An error is the peer's doing: it went away or does not speak HTTP. hyper has answered
+            // what can be answered, and there is nobody left to tell.
+            _ = &mut connection => return None,
+            wish = watch.wished() => match wish {
+                Wish::End => return None,
+                Wish::Rest if stage == Stage::Draining && watch.may_rest(&shared.seconds) => break,
+                Wish::Rest => {}
+            },
+            () = drained.reached(stage) => match stage {
+                Stage::Ended => return None,
+                // What is in flight ends, and then the connection. A request that is on its way to
+                // an idle one would be lost if that were closed at once.
+                _ => (stage, lull) = (Stage::Ended, Some(Instant::now() + LULL)),
+            },
+            () = at(lull) => {
+                lull = None;
+                watch.closes();
+                Pin::new(&mut connection).graceful_shutdown();
+            }
         }
-        () = drained.reached(Stage::Ended) => return,
     }
-    tokio::select! {
-        biased;
-        _ = connection.as_mut() => {}
-        () = watch.ended() => {}
-        () = drained.reached(Stage::Ended) => {}
+    let parts = connection.into_parts()?;
+    let mut stream = parts.io.into_inner();
+    stream.put_back(parts.read_buf);
+    Some(stream)
+}
+
+/// Resolves at this time, if there is one.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -117,7 +158,11 @@ async fn answer<S: Service>(
     peer: Peer,
 ) -> Response<Body> {
     let busy = watch.busy(&shared.seconds, shared.load.one_more());
-    watch.has_body(!request.body().is_end_stream());
+    watch.took(if request.body().is_end_stream() {
+        Took::Head
+    } else {
+        Took::Body
+    });
     let target = request
         .uri()
         .path_and_query()

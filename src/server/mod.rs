@@ -7,11 +7,13 @@
 pub mod connection;
 pub mod descriptors;
 pub mod drain;
+mod heap;
 pub mod listener;
 pub mod load;
 pub mod passed;
 pub mod probes;
 mod refusal;
+mod rest;
 pub mod service_manager;
 pub mod watch;
 pub mod worker;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
@@ -23,6 +24,18 @@ const LINGER: Duration = Duration::from_secs(2);
 const MOST_IGNORED: usize = 16 * 1024 * 1024;
 /// What is ignored at a time.
 const IGNORED: usize = 8 * 1024;
+
+/// After this many seconds in which nothing happened a connection gives back what it holds.
+const RESTLESS: u32 = 2;
+
+/// What the sweep wants of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// That it ends.
+    End,
+    /// That it gives back what it holds, if nothing has begun meanwhile.
+    Rest,
+}
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,9 +61,12 @@ pub struct Watch {
     since: AtomicU32,
     /// Whether the peer is not reading what we write.
     blocked: AtomicBool,
-    /// Whether the last request had a body, of which the end may not have been read.
-    unread: AtomicBool,
-    end: Notify,
+    /// Whether anything but whole requests without a body came, or our side is closed: then only
+    /// the protocol's own state says what the next byte is, and it must not be given back.
+    entangled: AtomicBool,
+    resting: AtomicBool,
+    ending: AtomicBool,
+    wish: Notify,
 }
 
 /// The worker's seconds, counted by its sweep.
@@ -85,16 +101,15 @@ impl Watch {
         }
     }
 
-    /// Whether the request that has arrived has a body.
-    pub(super) fn has_body(&self, has_body: bool) {
-        self.unread.store(has_body, Ordering::Relaxed);
-    }
-
     /// The connection is about to be closed from our side. Between requests nothing is unread.
     pub(super) fn closes(&self) {
         if self.phase.load(Ordering::Relaxed) == Phase::Idle as u8 {
-            self.has_body(false);
+            self.took(Took::Head);
         }
+    }
+
+    fn is_entangled(&self) -> bool {
+        self.entangled.load(Ordering::Relaxed)
     }
 
     /// The protocol was switched: the limits of HTTP no longer hold.
@@ -102,19 +117,53 @@ impl Watch {
         self.enter(Phase::Switched, seconds);
     }
 
-    /// Resolves when the sweep wants the connection to end.
-    pub(super) async fn ended(&self) {
-        self.end.notified().await;
+    /// What the last request leaves behind: one without a body ends with its head, and is known to
+    /// have been read whole.
+    pub(super) fn took(&self, body: Took) {
+        self.entangled.store(body == Took::Body, Ordering::Relaxed);
     }
 
-    /// Ends the connection if it has stood still for longer than it may.
+    /// Resolves when the sweep wants something of the connection.
+    pub(super) async fn wished(&self) -> Wish {
+        self.wish.notified().await;
+        if self.ending.load(Ordering::Relaxed) {
+            Wish::End
+        } else {
+            Wish::Rest
+        }
+    }
+
+    /// Whether there is nothing but the socket that the next request needs: every request was read
+    /// whole, every answer was written, and for a while no byte has come.
+    pub(super) fn may_rest(&self, seconds: &Seconds) -> bool {
+        let idle = self.phase.load(Ordering::Relaxed) == Phase::Idle as u8;
+        idle && !self.blocked.load(Ordering::Relaxed)
+            && !self.entangled.load(Ordering::Relaxed)
+            && self.still(seconds) >= RESTLESS
+    }
+
+    /// It rests, or no longer.
+    pub(super) fn rest(&self, resting: bool) {
+        self.resting.store(resting, Ordering::Relaxed);
+    }
+
+    /// Whether it rests.
+    #[cfg(test)]
+    pub(super) fn is_resting(&self) -> bool {
+        self.resting.load(Ordering::Relaxed)
+    }
+
+    /// For how many seconds nothing has happened.
+    fn still(&self, seconds: &Seconds) -> u32 {
+        seconds
+            .now()
+            .wrapping_sub(self.since.load(Ordering::Relaxed))
+    }
+
+    /// Ends the connection if it has stood still for longer than it may; lets it rest before.
     pub(super) fn sweep(&self, seconds: &Seconds, limits: &Limits) {
         let phase = self.phase.load(Ordering::Relaxed);
-        let still = u64::from(
-            seconds
-                .now()
-                .wrapping_sub(self.since.load(Ordering::Relaxed)),
-        );
+        let still = u64::from(self.still(seconds));
         let blocked = self.blocked.load(Ordering::Relaxed);
         let limit = match phase {
             0 => limits.keep_alive_idle,
@@ -124,9 +173,21 @@ impl Watch {
             _ => return,
         };
         if still > limit.as_secs() {
-            self.end.notify_one();
+            self.ending.store(true, Ordering::Relaxed);
+            self.wish.notify_one();
+        } else if self.may_rest(seconds) && !self.resting.load(Ordering::Relaxed) {
+            self.wish.notify_one();
         }
     }
+}
+
+/// What came with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Took {
+    /// Its head, and nothing else.
+    Head,
+    /// A body too, or what may be one.
+    Body,
 }
 
 /// A request under way on a connection.
@@ -151,10 +212,12 @@ impl Drop for Busy {
 #[derive(Debug)]
 pub struct WatchedStream<S> {
     inner: S,
+    /// What was read and given back.
+    ahead: Bytes,
     watch: Arc<Watch>,
     seconds: Seconds,
-    /// How many bytes were ignored since we have said everything.
-    ignored: Option<usize>,
+    /// Once we have said everything: how many bytes were ignored, and whether more may come.
+    ignored: Option<(usize, bool)>,
 }
 
 impl<S> WatchedStream<S> {
@@ -164,10 +227,21 @@ impl<S> WatchedStream<S> {
         watch.enter(Phase::Head, &seconds);
         Self {
             inner,
+            ahead: Bytes::new(),
             watch,
             seconds,
             ignored: None,
         }
+    }
+
+    /// Gives back what was read last; it is read again, before anything else.
+    pub(super) fn put_back(&mut self, read: Bytes) {
+        self.ahead = read;
+    }
+
+    /// Whether something was given back that nobody has read since.
+    pub(super) fn has_ahead(&self) -> bool {
+        !self.ahead.is_empty()
     }
 
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {
@@ -194,6 +268,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let most = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead.split_to(most));
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(context, buffer);
         if buffer.filled().len() > before {
@@ -241,24 +320,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
         if self.watch.phase.load(Ordering::Relaxed) == Phase::Switched as u8 {
             return Pin::new(&mut self.inner).poll_shutdown(context);
         }
-        let mut ignored = if let Some(ignored) = self.ignored {
-            ignored
-        } else {
-            ready!(Pin::new(&mut self.inner).poll_shutdown(context))?;
-            self.watch.enter(Phase::Lingering, &self.seconds);
-            self.ignored = Some(0);
-            0
+        let (mut ignored, mut more) = match self.ignored {
+            Some(ignored) => ignored,
+            None => {
+                ready!(Pin::new(&mut self.inner).poll_shutdown(context))?;
+                (0, self.watch.is_entangled())
+            }
         };
+        self.watch.took(Took::Body); // what comes now is no request
+        if self.ignored.is_none() {
+            self.watch.enter(Phase::Lingering, &self.seconds);
+        }
         while ignored < MOST_IGNORED {
+            self.ignored = Some((ignored, more));
             let mut space = [MaybeUninit::uninit(); IGNORED];
             let mut buffer = ReadBuf::uninit(&mut space);
             match Pin::new(&mut self.inner).poll_read(context, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
                     ignored += buffer.filled().len();
-                    self.ignored = Some(ignored);
-                    self.watch.has_body(true);
+                    more = true;
                 }
-                Poll::Pending if self.watch.unread.load(Ordering::Relaxed) => return Poll::Pending,
+                Poll::Pending if more => return Poll::Pending,
                 // Its end, or nothing to wait for.
                 _ => break,
             }

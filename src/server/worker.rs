@@ -15,6 +15,7 @@ use tokio::task::{JoinSet, LocalSet};
 
 use super::connection::{self, Shared};
 use super::drain::{Drained, Stage};
+use super::heap;
 use super::listener::{Listener, Socketed};
 use super::load::Load;
 use super::refusal::{Refusals, Told};
@@ -218,12 +219,16 @@ async fn sweep<S: Service>(shared: Rc<Shared<S>>, watches: Rc<RefCell<Vec<Weak<W
         let due = second.tick().await;
         shared.load.came_late(due.elapsed());
         shared.seconds.pass_one();
+        heap::give_back(shared.seconds.now());
         watches.borrow_mut().retain(|weak| match weak.upgrade() {
             Some(cell) => {
                 cell.0.sweep(&shared.seconds, &shared.limits);
                 true
             }
-            None => false,
+            None => {
+                heap::freed();
+                false
+            }
         });
     }
 }
