@@ -237,6 +237,14 @@ impl<S> WatchedStream<S> {
     /// Gives back what was read last; it is read again, before anything else.
     pub(super) fn put_back(&mut self, read: Bytes) {
         self.ahead = read;
+        self.let_go();
+    }
+
+    /// No bytes are still a share in the buffer that they were read into.
+    fn let_go(&mut self) {
+        if self.ahead.is_empty() {
+            self.ahead = Bytes::new();
+        }
     }
 
     /// Whether something was given back that nobody has read since.
@@ -271,6 +279,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
         if !self.ahead.is_empty() {
             let most = self.ahead.len().min(buffer.remaining());
             buffer.put_slice(&self.ahead.split_to(most));
+            self.let_go();
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
