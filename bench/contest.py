@@ -192,10 +192,11 @@ class Contest:
         Of more than three rounds one more comes first that is not counted.
         """
         self.check()
+        rest_s = 0 if self.options.said.smoke else idle.REST_S
         if self.table.kind == "idle":
-            return self.rests(lambda row: idle.connections_at_rest(row, count))
+            return self.rests(lambda row: idle.connections_at_rest(row, count, rest_s))
         if self.table.kind == "websockets":
-            return self.rests(lambda row: websocket.at_rest(row, count))
+            return self.rests(lambda row: websocket.at_rest(row, count, rest_s))
         def a_round(name):
             note(f"  {name}")
             for row in list(self.rows):
