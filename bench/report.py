@@ -109,8 +109,14 @@ def machine():
             "kernel": platform.release().split("-")[0], "load": os.getloadavg()}
 
 
-def as_json(found):
-    return json.dumps({"machine": machine(), "tables": found}, indent=1) + "\n"
+def as_json(found, versions):
+    return json.dumps({"machine": machine(), "versions": versions, "tables": found}, indent=1) + "\n"
+
+
+def took_part(versions):
+    """One sentence: which versions, on how many cores."""
+    names = ", ".join(f"{name} {number}" for name, number in versions.items())
+    return f"{names}; {os.cpu_count()} cores, Linux {machine()['kernel']}."
 
 
 def write_into(path, sections):

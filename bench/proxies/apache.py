@@ -25,6 +25,7 @@ class Apache:
     protocols = ALL_PROTOCOLS
     # Each would take a thread, and thousands of threads are another measurement.
     has_websockets = False
+    version_flag = "-v"
 
     def path(self):
         return find("apache2") if (MODULES / "mod_proxy_http.so").exists() else None

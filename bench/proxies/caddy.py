@@ -12,6 +12,7 @@ class Caddy:
     name = "caddy"
     protocols = ALL_PROTOCOLS
     has_websockets = True
+    version_flag = "version"
 
     def path(self):
         return find("caddy")

@@ -25,6 +25,7 @@ class Envoy:
     name = "envoy"
     protocols = ALL_PROTOCOLS
     has_websockets = True
+    version_flag = "--version"
 
     def path(self):
         return find("envoy")

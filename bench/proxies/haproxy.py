@@ -14,6 +14,7 @@ class Haproxy:
     name = "haproxy"
     protocols = ALL_PROTOCOLS
     has_websockets = True
+    version_flag = "-v"
 
     def path(self):
         return find("haproxy")

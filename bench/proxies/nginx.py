@@ -18,6 +18,7 @@ class Nginx:
 
     protocols = ALL_PROTOCOLS
     has_websockets = True
+    version_flag = "-v"
 
     def __init__(self, name="nginx"):
         self.name = name

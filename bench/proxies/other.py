@@ -23,6 +23,8 @@ from proxies import ALL_PROTOCOLS
 class Other:
     """What the file says."""
 
+    version_flag = None
+
     def __init__(self, path):
         try:
             said = tomllib.loads(Path(path).read_text())
