@@ -114,8 +114,8 @@ class Contest:
         if self.table.protocol not in proxy.protocols:
             self.skip(proxy.name, f"{self.table.protocol} is not offered")
             return
-        if self.table.kind == "websockets" and not proxy.has_websockets:
-            self.skip(proxy.name, "has not been set up for WebSockets")
+        if self.table.kind not in proxy.kinds:
+            self.skip(proxy.name, "has not been set up for this")
             return
         program = self.started(proxy.start(setting or self.setting, port))
         self.rows.append(Row(proxy.name, self.url(port, "private"), self.headers, program))
