@@ -114,8 +114,8 @@ class Contest:
         if self.table.protocol not in proxy.protocols:
             self.skip(proxy.name, f"{self.table.protocol} is not offered")
             return
-        if self.table.kind == "websockets" and not proxy.has_websockets:
-            self.skip(proxy.name, "has not been set up for WebSockets")
+        if self.table.kind not in proxy.kinds:
+            self.skip(proxy.name, "has not been set up for this")
             return
         program = self.started(proxy.start(setting or self.setting, port))
         self.rows.append(Row(proxy.name, self.url(port, "private"), self.headers, program))
@@ -192,10 +192,11 @@ class Contest:
         Of more than three rounds one more comes first that is not counted.
         """
         self.check()
+        rest_s = 0 if self.options.said.smoke else idle.REST_S
         if self.table.kind == "idle":
-            return self.rests(lambda row: idle.connections_at_rest(row, count))
+            return self.rests(lambda row: idle.connections_at_rest(row, count, rest_s))
         if self.table.kind == "websockets":
-            return self.rests(lambda row: websocket.at_rest(row, count))
+            return self.rests(lambda row: websocket.at_rest(row, count, rest_s))
         def a_round(name):
             note(f"  {name}")
             for row in list(self.rows):

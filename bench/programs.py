@@ -1,6 +1,7 @@
 """The programs of a measurement: started on addresses of the kernel's choice, ended by themselves."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -34,6 +35,14 @@ def need(name):
     if not found:
         raise Failure(f"{name} is missing: in Debian it is in {PACKAGES.get(name, name)}")
     return found
+
+
+def version(path, flag):
+    """What a program says of its version: the first thing that looks like one."""
+    told = subprocess.run([path, flag], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          check=False)
+    found = re.search(r"\d+\.\d+(\.\d+)*", told.stdout + told.stderr)
+    return found[0] if found else "of unknown version"
 
 
 def free_ports(count):
