@@ -88,4 +88,5 @@ mod single_page_apps; // what an app of one page needs to know about its session
 mod support;
 #[cfg(test)]
 mod surroundings; // the machine around the process: its names, its roots, its environment
+#[cfg(test)]
 mod tunnels; // the end of a tunnel is told in its own language, and an idle one costs little
