@@ -55,6 +55,15 @@ fn judge(world: &World, case: &str, comes: Comes, statuses: &[u16]) {
         for coding in one.fields("Transfer-Encoding") {
             assert_eq!(coding, "chunked", "{}", report());
         }
+        for length in one.fields("Content-Length") {
+            let canonical = length.parse::<u64>().unwrap().to_string();
+            assert_eq!(length, canonical, "{}", report());
+        }
+        assert!(
+            !one.text().contains('_'),
+            "no other field is like one that frames: {}",
+            one.text()
+        );
     }
     let served = statuses.iter().filter(|status| **status == 200).count();
     assert!(arrived.len() <= served.max(1), "{}", report());
@@ -93,7 +102,9 @@ fn send(world: &World, pieces: &[&[u8]], case: &str, comes: Comes) {
     }
     wire.try_send(SECOND);
     let mut statuses = Vec::new();
-    while let Some(answer) = wire.answer_to("GET") {
+    let first = case.split(' ').next().unwrap_or_default();
+    let mut methods = [first].into_iter().chain(std::iter::repeat("GET"));
+    while let Some(answer) = wire.answer_to(methods.next().unwrap_or_default()) {
         statuses.push(answer.status);
     }
     judge(world, case, comes, &statuses);
