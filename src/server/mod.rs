@@ -7,6 +7,7 @@
 pub mod connection;
 pub mod descriptors;
 pub mod drain;
+pub mod handover;
 mod heap;
 pub mod listener;
 pub mod load;

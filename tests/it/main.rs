@@ -39,7 +39,11 @@ mod forwarding; // messages as such: versions, interim and early answers, ways t
 #[cfg(test)]
 mod fragments; // with `login.keep_fragment` a login leads back to the very fragment
 #[cfg(test)]
+mod framing; // where one message ends and the next begins is read in one way, or not at all
+#[cfg(test)]
 mod guards; // whatever a request brings, the app gets what the gate says and nothing else
+#[cfg(test)]
+mod handing_over; // one process after another on the same sockets, and nobody notices
 #[cfg(test)]
 mod identity; // who somebody is comes from issuer and subject, and rules believe only what was vouched for
 #[cfg(test)]
