@@ -46,10 +46,11 @@ use self::status::Status;
 use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::server::drain::{Drain, Stage};
+use crate::server::entrance::{Entrance, Trust};
 use crate::server::listener::Listener;
 use crate::server::passed::Passed;
 use crate::server::worker::Workers;
-use crate::server::{ListenAddress, probes};
+use crate::server::{ListenSettings, probes};
 
 /// What all threads of the process see.
 #[derive(Debug)]
@@ -134,7 +135,7 @@ impl App {
         let exposures = Exposures::new(own.collect());
         let seen = exposures.judge(&config.upstreams)?;
         let keys = session_keys(&config.session.keys, &live)?;
-        let limits = config.limits.clone();
+        let (limits, listen) = (config.limits.clone(), config.listen.clone());
         let generation = Generation::build(config, &keys, &live)?;
         exposures.remember(seen, Telling::All);
         let (end, ended) = watch::channel(false);
@@ -151,8 +152,17 @@ impl App {
             let shared = Arc::clone(&shared);
             move || Worker::new(Arc::clone(&shared))
         };
-        let workers =
-            Arc::new(Workers::start(workers, &limits, &drained, make).map_err(StartError::Thread)?);
+        let trust = {
+            let shared = Arc::clone(&shared);
+            Trust::new(move |peer| {
+                let generation = shared.current.load();
+                generation.config.trusted_proxies.trusts_peer(peer)
+            })
+        };
+        let entrance = |one| Entrance::new(one, trust.clone(), drained.clone());
+        let entrances = listen.iter().map(entrance).collect();
+        let workers = Workers::start(workers, &limits, &drained, &entrances, make);
+        let workers = Arc::new(workers.map_err(StartError::Thread)?);
         for listener in listeners {
             let (workers, drained) = (Arc::clone(&workers), drained.clone());
             tokio::spawn(async move { workers.accept(listener, drained).await });
@@ -203,13 +213,15 @@ impl App {
     }
 }
 
-fn bind(addresses: &[ListenAddress], mut passed: Passed) -> Result<Vec<Listener>, StartError> {
+fn bind(listen: &[ListenSettings], mut passed: Passed) -> Result<Vec<Listener>, StartError> {
     let mut listeners = Vec::new();
-    for address in addresses {
-        let bound = Listener::bind(address, &mut passed).map_err(|cause| StartError::Listen {
-            address: address.to_string(),
-            cause,
-        })?;
+    for (index, settings) in listen.iter().enumerate() {
+        let address = &settings.address;
+        let bound =
+            Listener::bind(address, index, &mut passed).map_err(|cause| StartError::Listen {
+                address: address.to_string(),
+                cause,
+            })?;
         listeners.extend(bound);
     }
     for name in passed.left() {

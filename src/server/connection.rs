@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::drain::{Drained, Stage};
+use super::entrance::Entrance;
 use super::rest::{self, Woken};
 use super::watch::{Seconds, Took, Watch, WatchedStream, Wish};
 use super::{HeadLimit, Limits, Service};
@@ -38,6 +39,7 @@ pub(super) struct Shared<S> {
     pub(super) service: S,
     pub(super) limits: Limits,
     pub(super) seconds: Seconds,
+    pub(super) entrances: Arc<[Entrance]>,
 }
 
 /// Serves one connection to its end.
@@ -53,7 +55,7 @@ pub(super) async fn serve<S: Service>(
         // On the heap, so that it is gone while the connection rests.
         let speaking = Box::pin(speak(
             stream,
-            (&in_use, peer),
+            (&in_use, &peer),
             &watch,
             &shared,
             &mut drained,
@@ -71,7 +73,7 @@ pub(super) async fn serve<S: Service>(
 /// Speaks HTTP/1.1 until the connection ends, or gives it back to rest.
 async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: WatchedStream<T>,
-    (in_use, peer): (&InUse, Peer),
+    (in_use, peer): (&InUse, &Peer),
     watch: &Arc<Watch>,
     shared: &Rc<Shared<S>>,
     drained: &mut Drained,
@@ -88,6 +90,7 @@ async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let service = service_fn(|mut request: Request<Incoming>| {
         let (shared, watch) = (Rc::clone(shared), Arc::clone(watch));
         request.extensions_mut().insert(in_use.clone());
+        let peer = peer.clone();
         async move { Ok::<_, Infallible>(answer(&shared, &watch, request, peer).await) }
     });
     let mut connection = builder
@@ -141,6 +144,10 @@ async fn answer<S: Service>(
     } else {
         Took::Body
     });
+    let entrance = shared.entrances.get(peer.entrance);
+    if let Some(response) = entrance.and_then(|entrance| entrance.answer(&request)) {
+        return response.map(|body| body.guarded(busy));
+    }
     let target = request
         .uri()
         .path_and_query()

@@ -15,9 +15,10 @@ use tokio::task::{JoinSet, LocalSet};
 
 use super::connection::{self, Shared};
 use super::drain::{Drained, Stage};
+use super::entrance::Entrance;
 use super::listener::{Listener, Socketed};
 use super::watch::{Seconds, Watch};
-use super::{Limits, Service};
+use super::{Limits, Service, reception};
 use crate::base::peer::Peer;
 use crate::transport::body::InUse;
 
@@ -49,7 +50,7 @@ impl Drop for Counted {
 }
 
 impl Workers {
-    /// Starts `count` workers; `make` runs once on each worker's own thread.
+    /// Starts `count` workers for listeners with these `entrances`, in the order of their indices; `make` runs once on each worker's own thread.
     ///
     /// # Errors
     /// The system gave no thread or no event queue.
@@ -57,6 +58,7 @@ impl Workers {
         count: usize,
         limits: &Limits,
         drained: &Drained,
+        entrances: &Arc<[Entrance]>,
         make: impl Fn() -> S + Clone + Send + 'static,
     ) -> io::Result<Self> {
         let mut workers = Self {
@@ -68,6 +70,7 @@ impl Workers {
             let (sender, receiver) = mpsc::unbounded_channel();
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let (make, limits, drained) = (make.clone(), limits.clone(), drained.clone());
+            let entrances = Arc::clone(entrances);
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{index}"))
                 .spawn(move || {
@@ -76,6 +79,7 @@ impl Workers {
                         service: make(),
                         limits,
                         seconds: Seconds::default(),
+                        entrances,
                     });
                     set.block_on(&runtime, work(receiver, shared, drained));
                 })?;
@@ -185,6 +189,12 @@ async fn serve<S: Service>(
     drained: Drained,
 ) {
     let watch = Arc::clone(&cell.0);
+    let entrance = shared.entrances.get(peer.entrance);
+    if entrance.is_some_and(Entrance::receives) {
+        let socket = (socket, in_use);
+        // On the heap, so that a connection that is served at once does not pay for its size.
+        return Box::pin(reception::serve(socket, peer, watch, shared, drained)).await;
+    }
     match socket {
         Socketed::Tcp(socket) => {
             if let Ok(stream) = TcpStream::from_std(socket) {

@@ -14,7 +14,7 @@ use super::super::connection::{Shared, serve};
 use super::super::drain::{Drain, Stage};
 use super::super::watch::{Seconds, Watch};
 use super::super::{HeadLimit, Limits, Service};
-use crate::base::peer::Peer;
+use crate::base::peer::{Peer, PeerAddress};
 use crate::transport::body::{Body, InUse};
 
 /// Answers with the path, and keeps the bodies of requests as they came, unread.
@@ -62,10 +62,11 @@ impl Client {
             service,
             limits: limits.clone(),
             seconds: seconds.clone(),
+            entrances: Arc::new([]),
         });
         let served = serve(
             (ours, InUse::new(())),
-            Peer::Unix,
+            Peer::new(PeerAddress::Unix, 0),
             Arc::clone(&watch),
             shared,
             drained,
