@@ -3,34 +3,16 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION};
 use http::{Method, Request, Response, StatusCode};
 
 use super::drain::{Drained, Stage};
+use super::refusal::Told;
 use super::{ListenSettings, ProxyProtocol, Purpose};
 use crate::base::peer::Peer;
 use crate::transport::body::Body;
-
-/// How often something may happen and be told of once.
-#[derive(Debug, Default)]
-struct Pace(Mutex<(Option<Instant>, u64)>);
-
-impl Pace {
-    /// It happened: how often since it was last told, where that is a second ago.
-    fn now(&self) -> Option<u64> {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (last, count) = &mut *told;
-        *count = count.saturating_add(1);
-        if last.is_some_and(|last| last.elapsed() < Duration::from_secs(1)) {
-            return None;
-        }
-        *last = Some(Instant::now());
-        Some(std::mem::take(count))
-    }
-}
 
 /// How one listener receives who comes.
 #[derive(Debug)]
@@ -39,7 +21,7 @@ pub struct Entrance {
     health_path: Option<String>,
     proxy_protocol: ProxyProtocol,
     trust: Trust,
-    hung_up: Pace,
+    hung_up: Mutex<Told>,
     drained: Drained,
 }
 
@@ -70,7 +52,7 @@ impl Entrance {
             health_path: settings.health_path.clone(),
             proxy_protocol: settings.proxy_protocol,
             trust,
-            hung_up: Pace::default(),
+            hung_up: Mutex::default(),
             drained,
         }
     }
@@ -88,9 +70,12 @@ impl Entrance {
         (self.trust.0)(peer)
     }
 
-    /// Tells the log that `peer` was hung up on, at most once a second, so that nobody fills it.
+    /// Tells the log that `peer` was hung up on, now and then, so that nobody fills it.
     pub(super) fn tell(&self, peer: &Peer, reason: &'static str) {
-        if let Some(count) = self.hung_up.now() {
+        let mut hung_up = self.hung_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = hung_up.now();
+        drop(hung_up);
+        if let Some(count) = told {
             let peer = peer.address().map(|address| address.to_string());
             let peer = peer.as_deref().unwrap_or("unix");
             tracing::warn!(

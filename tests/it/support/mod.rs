@@ -3,6 +3,7 @@
 pub(crate) mod browser;
 pub(crate) mod foreign;
 pub(crate) mod instance;
+pub(crate) mod own_process;
 pub(crate) mod process;
 pub(crate) mod provider;
 pub(crate) mod raw;

@@ -1,0 +1,12 @@
+"""The proxies that a measurement can have, one file each.
+
+Each file has a class with:
+
+- `name`, what the tables call it;
+- `protocols`, those of `Setting.protocol` that it speaks towards clients;
+- `has_websockets`, whether it passes WebSockets on;
+- `path()`, its program, or nothing where it is not installed;
+- `start(setting, port)`, which gives a listening `Program`.
+"""
+
+ALL_PROTOCOLS = frozenset(("http1", "h2c", "tls", "h2"))
