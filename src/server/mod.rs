@@ -7,8 +7,10 @@
 pub mod connection;
 pub mod drain;
 mod heap;
+mod http2;
 pub mod listener;
 pub mod passed;
+mod preface;
 pub mod probes;
 mod rest;
 pub mod service_manager;
@@ -108,6 +110,12 @@ pub struct Limits {
     pub websocket_idle: Duration,
     /// Most connections at a time.
     pub connections: usize,
+    /// Most requests at a time on an HTTP/2 connection.
+    pub http2_streams: u32,
+    /// After so many requests an HTTP/2 connection takes no more, and ends.
+    pub http2_requests: u64,
+    /// After this long an HTTP/2 connection takes no more requests, and ends.
+    pub http2_age: Duration,
     /// How long requests in flight may take to finish once the process was told to stop.
     pub drain: Duration,
 }
@@ -123,6 +131,9 @@ impl Default for Limits {
             keep_alive_idle: Duration::from_secs(75),
             websocket_idle: Duration::from_secs(3600),
             connections: 10_000,
+            http2_streams: 200,
+            http2_requests: 1_000_000,
+            http2_age: Duration::from_secs(3600),
             drain: Duration::from_secs(30),
         }
     }
