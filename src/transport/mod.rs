@@ -5,3 +5,4 @@ pub mod dial;
 pub mod http_client;
 pub mod reach;
 pub mod tls;
+pub mod trust;

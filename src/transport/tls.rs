@@ -53,7 +53,7 @@ pub fn client_config(ca: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
     Ok(Arc::new(config))
 }
 
-fn operator_roots(path: &Path) -> Result<RootCertStore, TlsError> {
+pub(super) fn operator_roots(path: &Path) -> Result<RootCertStore, TlsError> {
     let pem = std::fs::read(path).map_err(|cause| TlsError::Unreadable {
         path: path.to_owned(),
         cause,
@@ -72,7 +72,7 @@ fn operator_roots(path: &Path) -> Result<RootCertStore, TlsError> {
     }
 }
 
-fn system_roots() -> RootCertStore {
+pub(super) fn system_roots() -> RootCertStore {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (added, ignored) = roots.add_parsable_certificates(found.certs);

@@ -1,60 +1,18 @@
 //! What the gate connects to by itself, and what it demands of whom it meets there.
 
-use std::io::Write as _;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, date_time_ymd};
 use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
 use serde_json::json;
 use sidegate::base::clock::Clock;
 use sidegate::demo::provider::Endpoint;
 
+use crate::support::authority::{Authority, self_signed};
 use crate::support::browser::Browser;
 use crate::support::instance::{Instance, PUBLIC, World, register, yaml};
 use crate::support::provider::{Fault, TestProvider};
 use crate::support::upstream::Upstream;
-
-/// One certificate authority, for what it signs and for `ca:` in a provider's settings.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn named(name: &str) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, name);
-        let key = KeyPair::generate().unwrap();
-        Self {
-            issuer: CertifiedIssuer::self_signed(params, key).unwrap(),
-        }
-    }
-
-    fn file(&self) -> tempfile::NamedTempFile {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(self.issuer.pem().as_bytes()).unwrap();
-        file
-    }
-
-    /// A server's certificate for `names`, changed by `change`.
-    fn server(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> ServerConfig {
-        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-        let mut params = CertificateParams::new(names).unwrap();
-        change(&mut params);
-        let key = KeyPair::generate().unwrap();
-        let made = params.signed_by(&key, &self.issuer).unwrap();
-        ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![made.der().clone()],
-                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            )
-            .unwrap()
-    }
-}
 
 /// What a login page's request is answered at a gate whose provider shows this certificate.
 fn answer_before(config: ServerConfig, ca: &Authority) -> u16 {
@@ -121,12 +79,7 @@ fn a_provider_is_believed_only_with_a_good_certificate() {
 // R1: a certificate that vouches for itself is nobody's word.
 #[test]
 fn a_certificate_that_signs_itself_is_refused() {
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
+    let config = self_signed("127.0.0.1");
     assert_eq!(answer_before(config, &Authority::named("ours")), 503);
 }
 
