@@ -11,6 +11,8 @@ mod app_answers; // whatever an app answers, nobody gets less than they are told
 #[cfg(test)]
 mod app_http2; // an app that speaks HTTP/2: bodies, trailers, refusals, goodbyes
 #[cfg(test)]
+mod app_interleaved; // ten thousand requests of fifty people: nobody sees what is another's
+#[cfg(test)]
 mod app_tls; // an app behind TLS is believed only with a good certificate
 #[cfg(test)]
 mod askers; // people are sent to sign in, programs are told, and each in a form that they can read

@@ -1,8 +1,6 @@
 //! `upstreams.NAME.tls`: what an app's certificate is held to, and what it is shown of us. A file that
 //! is missing or is not what it should be is a fault: nothing is connected with less trust instead.
 
-use std::path::PathBuf;
-
 use super::Findings;
 use super::upstream_url::{Reached, Transport};
 use crate::config::secret_source::{Exposure, SecretSource};
@@ -185,12 +183,12 @@ fn own_certificate(
 
 /// The text of a file, in memory that is wiped.
 fn read(
-    file: &PathBuf,
+    file: &std::path::Path,
     path: &Path,
     findings: &mut Findings<'_>,
 ) -> Option<(crate::base::secret::Secret, Exposure)> {
-    findings.was_read(file.clone());
-    match SecretSource::File(file.clone()).obtain(findings.environment()) {
+    findings.was_read(file.to_owned());
+    match SecretSource::File(file.to_owned()).obtain(findings.environment()) {
         Ok(obtained) => Some((obtained.secret, obtained.exposure)),
         Err(error) => {
             findings.fault(path, error.to_string(), "write the path of a PEM file");
