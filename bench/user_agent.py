@@ -1,6 +1,7 @@
 """A user agent for one login: keeps cookies, follows redirects, fills the provider's form."""
 
 import http.client
+import ssl
 from html.parser import HTMLParser
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -42,9 +43,19 @@ class Form(HTMLParser):
             self.is_open = False
 
 
+def connect(parts):
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    # Loopback, with a certificate that was made a moment ago: nobody is mistaken for anybody.
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=10, context=context)
+
+
 def fetch(url, headers, method="GET", body=None):
+    """One exchange: status, header fields, and the body as text."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    connection = connect(parts)
     try:
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         connection.request(method, target or "/", body=body, headers=headers)

@@ -386,6 +386,7 @@ fn limits(config: &Config) -> Shown {
         ("keep_alive_idle", span(limits.keep_alive_idle)),
         ("websocket_idle", span(limits.websocket_idle)),
         ("connections", Shown::word(limits.connections)),
+        ("requests", Shown::word(limits.requests)),
     ])
     .with(
         "upstream_connect",
@@ -395,6 +396,7 @@ fn limits(config: &Config) -> Shown {
         "upstream_first_byte",
         first.map(|one| span(one.first_byte_timeout)),
     )
+    .with("drain_delay", Some(span(limits.drain_delay)))
     .with("drain", Some(span(limits.drain)))
 }
 

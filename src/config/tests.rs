@@ -393,7 +393,8 @@ fn files_of_secrets_are_watched_and_their_modes_looked_at() {
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("secret"), "hunter2\n").unwrap();
     std::fs::write(path("key"), SESSION_KEY).unwrap();
-    std::fs::write(path("ca.pem"), "-----BEGIN CERTIFICATE-----\n").unwrap();
+    let ca = rcgen::generate_simple_self_signed(["id.test".to_owned()]).unwrap();
+    std::fs::write(path("ca.pem"), ca.cert.pem()).unwrap();
     for (name, mode) in [("secret", 0o644), ("key", 0o600)] {
         std::fs::set_permissions(path(name), std::fs::Permissions::from_mode(mode)).unwrap();
     }

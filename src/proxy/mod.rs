@@ -5,6 +5,7 @@
 mod credentials;
 mod exchange;
 mod forwarded;
+mod frames;
 pub mod head;
 mod health;
 mod hop;
@@ -19,6 +20,7 @@ mod spare_body;
 mod trailers;
 mod upgrade;
 mod upload;
+mod way;
 
 #[cfg(test)]
 mod tests;
@@ -39,7 +41,7 @@ pub use self::settings::{
     UpstreamAddress, UpstreamSettings, UpstreamTls, Verification,
 };
 use self::trailers::Download;
-pub use self::upgrade::TunnelEnd;
+pub use self::upgrade::{FAREWELL, TunnelEnd};
 use self::upload::{Progress, Upload};
 use crate::gate::decision::Permit;
 use crate::gate::facts::Upgrade;

@@ -1,5 +1,6 @@
 //! One connection: HTTP/1.1 within its limits, until it, the drain or the sweep ends it.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,8 +8,11 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
+use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -16,7 +20,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::drain::{Drained, Stage};
-use super::watch::{Seconds, Watch, WatchedStream};
+use super::load::Load;
+use super::rest::{self, Woken};
+use super::watch::{Seconds, Watch, WatchedStream, Wish};
 use super::{HeadLimit, Limits, Service};
 use crate::base::peer::Peer;
 use crate::transport::body::{Body, InUse};
@@ -30,12 +36,18 @@ const FIELD_OVERHEAD: usize = 4;
 const MORE_FIELDS: usize = 32;
 const MORE_BYTES: usize = 8 * 1024;
 
+/// How long an idle connection may still bring a request when the process stops.
+pub(super) const LULL: Duration = Duration::from_millis(250);
+
 /// What the connections of a worker have in common.
 #[derive(Debug)]
 pub(super) struct Shared<S> {
     pub(super) service: S,
     pub(super) limits: Limits,
+    pub(super) load: Rc<Load>,
     pub(super) seconds: Seconds,
+    /// Whether connections close after the request that they are at.
+    pub(super) closing: Cell<bool>,
 }
 
 /// Serves one connection to its end.
@@ -46,7 +58,34 @@ pub(super) async fn serve<S: Service>(
     shared: Rc<Shared<S>>,
     mut drained: Drained,
 ) {
-    let stream = WatchedStream::new(stream, Arc::clone(&watch), shared.seconds.clone());
+    let mut stream = WatchedStream::new(stream, Arc::clone(&watch), shared.seconds.clone());
+    loop {
+        // On the heap, so that it is gone while the connection rests.
+        let speaking = Box::pin(speak(
+            stream,
+            (&in_use, peer),
+            &watch,
+            &shared,
+            &mut drained,
+        ));
+        let Some(resting) = speaking.await else {
+            return;
+        };
+        stream = resting;
+        if rest::until_read(&mut stream, &watch, &mut drained).await == Woken::Over {
+            return;
+        }
+    }
+}
+
+/// Speaks HTTP/1.1 until the connection ends, or gives it back to rest.
+async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: WatchedStream<T>,
+    (in_use, peer): (&InUse, Peer),
+    watch: &Arc<Watch>,
+    shared: &Rc<Shared<S>>,
+    drained: &mut Drained,
+) -> Option<WatchedStream<T>> {
     // What exceeds a limit by a little is read whole, so that it can be told and logged like any
     // other refusal; what exceeds it by more, hyper refuses with a bare 431.
     let buffer = shared.limits.header_block.saturating_add(MORE_BYTES);
@@ -57,21 +96,50 @@ pub(super) async fn serve<S: Service>(
         builder.max_headers(shared.limits.header_fields.saturating_add(MORE_FIELDS));
     }
     let service = service_fn(|mut request: Request<Incoming>| {
-        let (shared, watch) = (Rc::clone(&shared), Arc::clone(&watch));
+        let (shared, watch) = (Rc::clone(shared), Arc::clone(watch));
         request.extensions_mut().insert(in_use.clone());
-        async move { Ok::<_, Infallible>(answer(&shared, &watch, request, peer).await) }
+        async move {
+            let mut response = answer(&shared, &watch, request, peer).await;
+            if shared.closing.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
-    let connection = builder
+    let mut connection = builder
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
+    loop {
+        tokio::select! {
+            biased;
+            // An error is the peer's doing: it went away or does not speak HTTP. hyper has answered
+            // what can be answered, and there is nobody left to tell.
+            _ = &mut connection => return None,
+            wish = watch.wished() => match wish {
+                Wish::End => return None,
+                Wish::Rest if watch.may_rest(&shared.seconds) => {
+                    let parts = connection.into_parts()?;
+                    let mut stream = parts.io.into_inner();
+                    stream.put_back(parts.read_buf);
+                    return Some(stream);
+                }
+                Wish::Rest => {}
+            },
+            () = drained.reached(Stage::Draining) => break,
+        }
+    }
     let mut connection = pin!(connection);
+    // A request that is on its way to an idle connection is lost if that is closed at once.
     tokio::select! {
         biased;
-        // An error is the peer's doing: it went away or does not speak HTTP. hyper has answered
-        // what can be answered, and there is nobody left to tell.
-        _ = connection.as_mut() => return,
-        () = watch.ended() => return,
-        () = drained.reached(Stage::Draining) => connection.as_mut().graceful_shutdown(),
+        _ = connection.as_mut() => return None,
+        () = watch.ended() => return None,
+        () = tokio::time::sleep(LULL) => {
+            watch.closes();
+            connection.as_mut().graceful_shutdown();
+        }
+        () = drained.reached(Stage::Ended) => return None,
     }
     tokio::select! {
         biased;
@@ -79,6 +147,7 @@ pub(super) async fn serve<S: Service>(
         () = watch.ended() => {}
         () = drained.reached(Stage::Ended) => {}
     }
+    None
 }
 
 async fn answer<S: Service>(
@@ -87,7 +156,8 @@ async fn answer<S: Service>(
     request: Request<Incoming>,
     peer: Peer,
 ) -> Response<Body> {
-    let busy = watch.busy(&shared.seconds);
+    let busy = watch.busy(&shared.seconds, shared.load.one_more());
+    watch.has_body(!request.body().is_end_stream());
     let target = request
         .uri()
         .path_and_query()

@@ -1,10 +1,13 @@
 //! Sockets that people connect to.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::task::Poll;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
@@ -86,6 +89,21 @@ impl Listener {
                 Ok((Socketed::Unix(stream.into_std()?), Peer::Unix))
             }
         }
+    }
+}
+
+impl Listener {
+    /// The next connection that is there already, if there is one.
+    ///
+    /// # Errors
+    /// The system's.
+    pub async fn accept_waiting(&self) -> io::Result<Option<(Socketed, Peer)>> {
+        let mut accepting = pin!(self.accept());
+        poll_fn(|context| match accepting.as_mut().poll(context) {
+            Poll::Ready(accepted) => Poll::Ready(accepted.map(Some)),
+            Poll::Pending => Poll::Ready(Ok(None)),
+        })
+        .await
     }
 }
 

@@ -5,10 +5,15 @@
 //! need not be `Send`: what a worker has, it shares with nobody.
 
 pub mod connection;
+pub mod descriptors;
 pub mod drain;
+mod heap;
 pub mod listener;
+pub mod load;
 pub mod passed;
 pub mod probes;
+mod refusal;
+mod rest;
 pub mod service_manager;
 pub mod watch;
 pub mod worker;
@@ -106,7 +111,11 @@ pub struct Limits {
     pub websocket_idle: Duration,
     /// Most connections at a time.
     pub connections: usize,
-    /// How long requests in flight may take to finish once the process was told to stop.
+    /// Most requests that are answered at a time.
+    pub requests: usize,
+    /// How long the process goes on, not ready, once it was told to stop.
+    pub drain_delay: Duration,
+    /// How long requests in flight may take to finish after that.
     pub drain: Duration,
 }
 
@@ -121,6 +130,8 @@ impl Default for Limits {
             keep_alive_idle: Duration::from_secs(75),
             websocket_idle: Duration::from_secs(3600),
             connections: 10_000,
+            requests: 10_000,
+            drain_delay: Duration::ZERO,
             drain: Duration::from_secs(30),
         }
     }

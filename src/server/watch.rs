@@ -2,16 +2,40 @@
 //! still. A timer a request would cost more than the request's own checks.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
 use super::Limits;
+use super::load::Counted;
 use crate::transport::body::Guard;
+
+/// After this many seconds in which nothing happened a connection gives back what it holds.
+const RESTLESS: u32 = 2;
+
+/// What the sweep wants of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// That it ends.
+    End,
+    /// That it gives back what it holds, if nothing has begun meanwhile.
+    Rest,
+}
+
+/// How long, and of how many bytes, what still comes after a last answer is ignored before the
+/// connection is closed. A socket that is closed while bytes are unread is reset, which can cost
+/// the peer an answer that it has not read yet, and one that writes all before it reads, any answer.
+const LINGER: Duration = Duration::from_secs(2);
+const MOST_IGNORED: usize = 16 * 1024 * 1024;
+/// What is ignored at a time.
+const IGNORED: usize = 8 * 1024;
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +48,8 @@ enum Phase {
     Busy = 2,
     /// It speaks another protocol now, and is watched by whoever switched it.
     Switched = 3,
+    /// We have said everything, and the peer may still be sending.
+    Lingering = 4,
 }
 
 /// One connection, as the sweep sees it. Touched by one thread only, but it travels with a socket
@@ -35,7 +61,12 @@ pub struct Watch {
     since: AtomicU32,
     /// Whether the peer is not reading what we write.
     blocked: AtomicBool,
-    end: Notify,
+    /// Whether the last request had a body, of which the end may not have been read: then only the
+    /// protocol's own state says what the next byte is.
+    unread: AtomicBool,
+    resting: AtomicBool,
+    ending: AtomicBool,
+    wish: Notify,
 }
 
 /// The worker's seconds, counted by its sweep.
@@ -61,11 +92,31 @@ impl Watch {
     }
 
     /// A request has arrived whole; the guard, dropped with the answer's body, ends it.
-    pub(super) fn busy(self: &Arc<Self>, seconds: &Seconds) -> Busy {
+    pub(super) fn busy(self: &Arc<Self>, seconds: &Seconds, counted: Counted) -> Busy {
         self.enter(Phase::Busy, seconds);
         Busy {
             watch: Arc::clone(self),
             seconds: seconds.clone(),
+            _counted: counted,
+        }
+    }
+
+    /// Whether the request that has arrived has a body.
+    pub(super) fn has_body(&self, has_body: bool) {
+        self.unread.store(has_body, Ordering::Relaxed);
+    }
+
+    /// The connection is about to be closed from our side. Between requests nothing is unread.
+    pub(super) fn closes(&self) {
+        if self.phase.load(Ordering::Relaxed) == Phase::Idle as u8 {
+            self.has_body(false);
+        }
+    }
+
+    /// We say nothing more.
+    fn linger(&self, seconds: &Seconds) {
+        if self.phase.load(Ordering::Relaxed) != Phase::Lingering as u8 {
+            self.enter(Phase::Lingering, seconds);
         }
     }
 
@@ -74,28 +125,65 @@ impl Watch {
         self.enter(Phase::Switched, seconds);
     }
 
-    /// Resolves when the sweep wants the connection to end.
-    pub(super) async fn ended(&self) {
-        self.end.notified().await;
+    /// Resolves when the sweep wants something of the connection.
+    pub(super) async fn wished(&self) -> Wish {
+        self.wish.notified().await;
+        if self.ending.load(Ordering::Relaxed) {
+            Wish::End
+        } else {
+            Wish::Rest
+        }
     }
 
-    /// Ends the connection if it has stood still for longer than it may.
+    /// Resolves when the sweep wants the connection to end.
+    pub(super) async fn ended(&self) {
+        while self.wished().await != Wish::End {}
+    }
+
+    /// Whether there is nothing but the socket that the next request needs: every request was read
+    /// whole, every answer was written, and for a while no byte has come.
+    pub(super) fn may_rest(&self, seconds: &Seconds) -> bool {
+        let idle = self.phase.load(Ordering::Relaxed) == Phase::Idle as u8;
+        idle && !self.blocked.load(Ordering::Relaxed)
+            && !self.unread.load(Ordering::Relaxed)
+            && self.still(seconds) >= RESTLESS
+    }
+
+    /// It rests, or no longer.
+    pub(super) fn rest(&self, resting: bool) {
+        self.resting.store(resting, Ordering::Relaxed);
+    }
+
+    /// Whether it rests.
+    #[cfg(test)]
+    pub(super) fn is_resting(&self) -> bool {
+        self.resting.load(Ordering::Relaxed)
+    }
+
+    /// For how many seconds nothing has happened.
+    fn still(&self, seconds: &Seconds) -> u32 {
+        seconds
+            .now()
+            .wrapping_sub(self.since.load(Ordering::Relaxed))
+    }
+
+    /// Ends the connection if it has stood still for longer than it may; lets it rest before.
     pub(super) fn sweep(&self, seconds: &Seconds, limits: &Limits) {
         let phase = self.phase.load(Ordering::Relaxed);
-        let still = u64::from(
-            seconds
-                .now()
-                .wrapping_sub(self.since.load(Ordering::Relaxed)),
-        );
+        let still = u64::from(self.still(seconds));
         let blocked = self.blocked.load(Ordering::Relaxed);
         let limit = match phase {
             0 => limits.keep_alive_idle,
             1 => limits.header_timeout,
             2 if blocked => limits.idle_between_bytes,
+            4 => LINGER,
             _ => return,
         };
         if still > limit.as_secs() {
-            self.end.notify_one();
+            self.ending.store(true, Ordering::Relaxed);
+            self.wish.notify_one();
+        } else if self.may_rest(seconds) && !self.resting.load(Ordering::Relaxed) {
+            self.wish.notify_one();
         }
     }
 }
@@ -105,6 +193,7 @@ impl Watch {
 pub struct Busy {
     watch: Arc<Watch>,
     seconds: Seconds,
+    _counted: Counted,
 }
 
 impl Guard for Busy {}
@@ -121,8 +210,12 @@ impl Drop for Busy {
 #[derive(Debug)]
 pub struct WatchedStream<S> {
     inner: S,
+    /// What was read and given back.
+    ahead: Bytes,
     watch: Arc<Watch>,
     seconds: Seconds,
+    /// How many bytes were ignored since we have said everything.
+    ignored: Option<usize>,
 }
 
 impl<S> WatchedStream<S> {
@@ -132,9 +225,29 @@ impl<S> WatchedStream<S> {
         watch.enter(Phase::Head, &seconds);
         Self {
             inner,
+            ahead: Bytes::new(),
             watch,
             seconds,
+            ignored: None,
         }
+    }
+
+    /// Gives back what was read last; it is read again, before anything else.
+    pub(super) fn put_back(&mut self, read: Bytes) {
+        self.ahead = read;
+        self.let_go();
+    }
+
+    /// No bytes are still a share in the buffer that they were read into.
+    fn let_go(&mut self) {
+        if self.ahead.is_empty() {
+            self.ahead = Bytes::new();
+        }
+    }
+
+    /// Whether something was given back that nobody has read since.
+    pub(super) fn has_ahead(&self) -> bool {
+        !self.ahead.is_empty()
     }
 
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {
@@ -161,6 +274,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let most = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead.split_to(most));
+            self.let_go();
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(context, buffer);
         if buffer.filled().len() > before {
@@ -173,7 +292,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -202,7 +321,35 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
         Pin::new(&mut self.inner).poll_flush(context)
     }
 
+    /// Says that we have said everything, and ignores what still comes of a request that was
+    /// answered before it was read.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
+        if self.watch.phase.load(Ordering::Relaxed) == Phase::Switched as u8 {
+            return Pin::new(&mut self.inner).poll_shutdown(context);
+        }
+        let mut ignored = if let Some(ignored) = self.ignored {
+            ignored
+        } else {
+            // First: whatever comes now is no request, so nothing of this may rest.
+            self.watch.linger(&self.seconds);
+            ready!(Pin::new(&mut self.inner).poll_shutdown(context))?;
+            self.ignored = Some(0);
+            0
+        };
+        while ignored < MOST_IGNORED {
+            let mut space = [MaybeUninit::uninit(); IGNORED];
+            let mut buffer = ReadBuf::uninit(&mut space);
+            match Pin::new(&mut self.inner).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    ignored += buffer.filled().len();
+                    self.ignored = Some(ignored);
+                    self.watch.has_body(true);
+                }
+                Poll::Pending if self.watch.unread.load(Ordering::Relaxed) => return Poll::Pending,
+                // Its end, or nothing to wait for.
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }

@@ -13,6 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 use super::reach::Reach;
+use super::{race, resolve};
 
 /// A connection that many requests share is looked after by the system: whoever is gone without a
 /// word is noticed in a minute. HTTP/2 has PING for that, but servers of gRPC take it for abuse.
@@ -79,7 +80,7 @@ impl Stream {
 /// # Errors
 /// [`DialError::Refused`]: no such name.
 pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, DialError> {
-    Ok(tokio::net::lookup_host((host, port)).await?.collect())
+    Ok(resolve::addresses(host, port).await?)
 }
 
 /// Connects to `address`.
@@ -107,7 +108,7 @@ pub async fn tcp_within(
 ) -> Result<Stream, DialError> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let connecting = async {
-        let found = resolve(bare, port).await?;
+        let found = resolve::addresses(bare, port).await?;
         let permitted: Vec<_> = found
             .iter()
             .copied()
@@ -116,7 +117,7 @@ pub async fn tcp_within(
         if permitted.is_empty() && !found.is_empty() {
             return Err(DialError::OutOfReach);
         }
-        Ok(TcpStream::connect(permitted.as_slice()).await?)
+        Ok(race::connect(&permitted).await?)
     };
     let connected = tokio::time::timeout(limit, connecting).await;
     let stream = connected.map_err(|_| DialError::TimedOut(limit))??;

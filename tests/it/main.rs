@@ -37,6 +37,8 @@ mod demo_faults; // the provider that misbehaves does so
 #[cfg(test)]
 mod demo_provider; // the embedded provider keeps the rules of OAuth 2.0 and OpenID Connect
 #[cfg(test)]
+mod draining; // told to stop, the gate loses nothing that was begun
+#[cfg(test)]
 mod exposure; // an app that can be reached around the gate is said to be, or nothing runs
 #[cfg(test)]
 mod foreign_client; // a client that others wrote signs in at the embedded provider
@@ -55,13 +57,19 @@ mod key_rotation; // session keys change without anybody being signed out
 #[cfg(test)]
 mod languages; // people read their own language, programs read English
 #[cfg(test)]
+mod lingering; // an early answer is read before the connection is closed
+#[cfg(test)]
 mod log_lines; // each line of the log is one JSON object, whatever was sent
 #[cfg(test)]
 mod login; // a login lands where it started, and the app knows who it is
 #[cfg(test)]
+mod missing_files; // a file that is not there is not done without
+#[cfg(test)]
 mod outages; // whatever is out of order behind the gate, the answer is defined
 #[cfg(test)]
 mod outbound; // what the gate connects to, and whom it believes there
+#[cfg(test)]
+mod overload; // too much at once costs those least who are in
 #[cfg(test)]
 mod passage; // what is permitted passes as it is: bodies, streams, upgrades, connections
 #[cfg(test)]
@@ -88,3 +96,7 @@ mod signing_out; // signing out ends the session here first, whatever the provid
 mod single_page_apps; // what an app of one page needs to know about its session
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod surroundings; // the machine around the process: its names, its roots, its environment
+#[cfg(test)]
+mod tunnels; // the end of a tunnel is told in its own language, and an idle one costs little

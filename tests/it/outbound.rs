@@ -1,5 +1,7 @@
 //! What the gate connects to by itself, and what it demands of whom it meets there.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, date_time_ymd};
@@ -81,6 +83,96 @@ fn a_provider_is_believed_only_with_a_good_certificate() {
 fn a_certificate_that_signs_itself_is_refused() {
     let config = self_signed("127.0.0.1");
     assert_eq!(answer_before(config, &Authority::named("ours")), 503);
+}
+
+/// A server by OpenSSL, which can be told to be weak. It ends with the test.
+struct WeakServer {
+    child: Child,
+    address: String,
+}
+
+impl Drop for WeakServer {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl WeakServer {
+    fn start(certificate: &str, key: &str, arguments: &str) -> Self {
+        let mut child = Command::new("openssl")
+            .args(["s_server", "-accept", "127.0.0.1:0", "-www"])
+            .args(["-cert", certificate, "-key", key])
+            .args(arguments.split_whitespace())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let said = lines.map(Result::unwrap).find_map(|line| {
+            let address = line.strip_prefix("ACCEPT ")?;
+            Some(address.to_owned())
+        });
+        Self {
+            child,
+            address: said.expect("it said where it listens"),
+        }
+    }
+}
+
+// R3: a provider that has only old versions, only suites without authenticated encryption, or only
+// another protocol within, is not spoken to. The same server with what is right is.
+#[test]
+fn a_provider_is_spoken_to_by_strong_tls_alone() {
+    let ours = Authority::named("ours");
+    let (certificate, key) = ours.signed(&["127.0.0.1"], |_| {}).files();
+    let path = |file: &tempfile::NamedTempFile| file.path().display().to_string();
+    let (certificate_path, key_path) = (path(&certificate), path(&key));
+    let ca = ours.file();
+    let app = Upstream::start();
+    for (arguments, refused) in [
+        ("-tls1_3", None),
+        ("-tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256", None),
+        ("-tls1_2 -cipher ECDHE-ECDSA-CHACHA20-POLY1305", None),
+        ("-alpn http/1.1", None),
+        ("-tls1_1 -cipher ALL@SECLEVEL=0", Some("ProtocolVersion")),
+        ("-tls1 -cipher ALL@SECLEVEL=0", Some("ProtocolVersion")),
+        (
+            "-tls1_2 -cipher ECDHE-ECDSA-AES128-SHA256",
+            Some("HandshakeFailure"),
+        ),
+        (
+            "-tls1_2 -cipher ECDHE-ECDSA-AES256-SHA",
+            Some("HandshakeFailure"),
+        ),
+        (
+            "-tls1_2 -cipher ECDHE-ECDSA-AES128-CCM8",
+            Some("HandshakeFailure"),
+        ),
+        ("-alpn h2", Some("NoApplicationProtocol")),
+    ] {
+        let server = WeakServer::start(&certificate_path, &key_path, arguments);
+        let text = yaml(&format!("https://{}", server.address), &app.url(), "").replace(
+            "    client_id:",
+            &format!(
+                "    ca: {{ file: {} }}\n    client_id:",
+                ca.path().display()
+            ),
+        );
+        let gate = Instance::start(&text, &Clock::system());
+        let fault = gate.await_fault();
+        match refused {
+            // It is OpenSSL's own page and no discovery document, but it came.
+            None => assert!(!fault.contains("TLS"), "{arguments}: {fault}"),
+            Some(alert) => {
+                assert!(fault.contains("TLS"), "{arguments}: {fault}");
+                assert!(fault.contains(alert), "{arguments}: {fault}");
+            }
+        }
+        let mut browser = Browser::new().resolve(PUBLIC, gate.address);
+        assert_eq!(browser.open(&format!("{PUBLIC}/page")).status, 503);
+    }
 }
 
 // R4: a provider's metadata lead nobody to the cloud's.

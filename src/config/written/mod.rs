@@ -150,13 +150,17 @@ pub struct LimitsWritten {
     pub websocket_idle: Option<Span>,
     /// The most connections at a time. Default: `10000`.
     pub connections: Option<u64>,
+    /// The most requests that are answered at a time; the last quarter is kept for those who are signed in. Default: `10000`.
+    pub requests: Option<u64>,
     /// How long connecting to an upstream may take. Default: `5s`.
     pub upstream_connect: Option<Span>,
     /// How long an upstream may take to begin its answer. Default: `60s`.
     pub upstream_first_byte: Option<Span>,
     /// Not yet: the most streams of an HTTP/2 connection.
     pub http2_streams: Option<Later>,
-    /// How long requests in flight may take to finish when the process is told to stop. Default: `30s`.
+    /// How long the process goes on serving, not ready, when it is told to stop: whoever sends requests here has time to hear of it. Default: `0s`.
+    pub drain_delay: Option<Span>,
+    /// How long requests in flight may take to finish after that. Default: `30s`.
     pub drain: Option<Span>,
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod browser;
 pub(crate) mod foreign;
 pub(crate) mod http2_app;
 pub(crate) mod instance;
+pub(crate) mod own_process;
 pub(crate) mod process;
 pub(crate) mod provider;
 pub(crate) mod raw;

@@ -1,0 +1,235 @@
+//! One connection over a pair of pipes; the sweep passes when the test says so.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::task::LocalSet;
+
+use super::super::connection::{Shared, serve};
+use super::super::drain::{Drain, Stage};
+use super::super::load::Load;
+use super::super::watch::{Seconds, Watch};
+use super::super::{HeadLimit, Limits, Service};
+use crate::base::peer::Peer;
+use crate::transport::body::{Body, InUse};
+
+/// Answers with the path, and keeps the bodies of requests as they came, unread.
+#[derive(Debug, Default)]
+struct Keeper {
+    asked: Rc<RefCell<Vec<String>>>,
+    bodies: RefCell<Vec<Incoming>>,
+}
+
+impl Service for Keeper {
+    async fn answer(&self, request: Request<Incoming>, _: Peer) -> Response<Body> {
+        let path = request.uri().path().to_owned();
+        self.asked.borrow_mut().push(path.clone());
+        self.bodies.borrow_mut().push(request.into_body());
+        Response::new(Body::from(Bytes::from(path)))
+    }
+
+    fn too_large(&self, _: HeadLimit, _: Request<Incoming>, _: Peer) -> Response<Body> {
+        Response::default()
+    }
+
+    fn panicked(&self) -> Response<Body> {
+        Response::default()
+    }
+}
+
+/// A client's end of a served connection.
+struct Client {
+    pipe: DuplexStream,
+    watch: Arc<Watch>,
+    seconds: Seconds,
+    limits: Limits,
+    asked: Rc<RefCell<Vec<String>>>,
+    drain: Drain,
+}
+
+impl Client {
+    fn connect() -> Self {
+        let (pipe, ours) = duplex(64 * 1024);
+        let (seconds, limits) = (Seconds::default(), Limits::default());
+        let (watch, (drain, drained)) = (Arc::<Watch>::default(), Drain::pair());
+        let service = Keeper::default();
+        let asked = Rc::clone(&service.asked);
+        let shared = Rc::new(Shared {
+            service,
+            limits: limits.clone(),
+            load: Rc::new(Load::new(100)),
+            closing: Cell::new(false),
+            seconds: seconds.clone(),
+        });
+        let served = serve(
+            (ours, InUse::new(())),
+            Peer::Unix,
+            Arc::clone(&watch),
+            shared,
+            drained,
+        );
+        tokio::task::spawn_local(served);
+        Self {
+            pipe,
+            watch,
+            seconds,
+            limits,
+            asked,
+            drain,
+        }
+    }
+
+    async fn say(&mut self, bytes: &str) {
+        self.pipe.write_all(bytes.as_bytes()).await.unwrap();
+        turns().await;
+    }
+
+    /// Reads an answer that ends with `last`.
+    async fn hear(&mut self, last: &str) {
+        let mut heard = Vec::new();
+        while !heard.ends_with(last.as_bytes()) {
+            let read = self.pipe.read_buf(&mut heard).await.unwrap();
+            assert!(read > 0, "closed before {last}");
+        }
+        turns().await;
+    }
+
+    async fn is_closed(&mut self) -> bool {
+        turns().await;
+        let mut rest = Vec::new();
+        let read = self.pipe.read_to_end(&mut rest);
+        tokio::time::timeout(std::time::Duration::ZERO, read)
+            .await
+            .is_ok()
+    }
+
+    /// So many seconds pass, each with its sweep.
+    async fn pass(&self, seconds: u64) {
+        for _ in 0..seconds {
+            self.seconds.pass_one();
+            self.watch.sweep(&self.seconds, &self.limits);
+            turns().await;
+        }
+    }
+}
+
+/// Lets every task do what it can.
+async fn turns() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn story(act: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    LocalSet::new().block_on(&runtime, act);
+}
+
+const FIRST: &str = "GET /first HTTP/1.1\r\nHost: a\r\n\r\n";
+const SECOND: &str = "GET /second HTTP/1.1\r\nHost: a\r\n\r\n";
+
+#[test]
+fn a_connection_that_rested_answers_as_if_it_had_not() {
+    story(async {
+        let mut client = Client::connect();
+        for _ in 0..3 {
+            client.say(FIRST).await;
+            client.hear("/first").await;
+            assert!(!client.watch.is_resting());
+            client.pass(5).await;
+            assert!(client.watch.is_resting());
+        }
+    });
+}
+
+#[test]
+fn a_head_in_two_pieces_with_a_rest_between_them_is_whole() {
+    story(async {
+        for at in 1..SECOND.len() {
+            let (begin, end) = SECOND.split_at(at);
+            let mut client = Client::connect();
+            client.say(&format!("{FIRST}{begin}")).await;
+            client.hear("/first").await;
+            client.pass(5).await;
+            client.say(end).await;
+            client.hear("/second").await;
+            // The same where nothing of it came with the first.
+            client.pass(5).await;
+            assert!(client.watch.is_resting());
+            client.say(begin).await;
+            client.say(end).await;
+            client.hear("/second").await;
+        }
+    });
+}
+
+// L6: the rest of a body is never read as a request, however late it comes.
+#[test]
+fn a_connection_in_the_middle_of_a_body_does_not_rest() {
+    story(async {
+        for field in ["Content-Length: 34", "Transfer-Encoding: chunked"] {
+            let mut client = Client::connect();
+            let head = format!("POST /first HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n");
+            client.say(&head).await;
+            client.hear("/first").await;
+            client.pass(5).await;
+            assert!(!client.watch.is_resting(), "{field}");
+            client.say(SECOND).await;
+            client.pass(5).await;
+            assert_eq!(*client.asked.borrow(), ["/first"], "{field}");
+        }
+    });
+}
+
+// Q1: who rests has no more time than who waits.
+#[test]
+fn a_rest_ends_with_the_time_between_requests() {
+    story(async {
+        let mut client = Client::connect();
+        client.say(FIRST).await;
+        client.hear("/first").await;
+        client.pass(client.limits.keep_alive_idle.as_secs()).await;
+        assert!(client.watch.is_resting() && !client.is_closed().await);
+        client.pass(1).await;
+        assert!(client.is_closed().await);
+    });
+}
+
+// Q1: the first byte after a rest begins a head, which has a head's time.
+#[test]
+fn a_head_after_a_rest_has_the_time_of_a_head() {
+    story(async {
+        let mut client = Client::connect();
+        client.say(FIRST).await;
+        client.hear("/first").await;
+        client.pass(5).await;
+        client.say("G").await;
+        client.pass(client.limits.header_timeout.as_secs()).await;
+        assert!(!client.is_closed().await);
+        client.pass(1).await;
+        assert!(client.is_closed().await);
+    });
+}
+
+// Q9: nobody waits for those who rest.
+#[test]
+fn a_drain_ends_a_rest() {
+    story(async {
+        let mut client = Client::connect();
+        client.say(FIRST).await;
+        client.hear("/first").await;
+        client.pass(5).await;
+        client.drain.move_on(Stage::Draining);
+        // Not at once: a request may be on its way.
+        assert!(!client.is_closed().await);
+        assert_eq!(client.pipe.read(&mut [0]).await.unwrap(), 0);
+    });
+}
