@@ -57,6 +57,8 @@ mod log_lines; // each line of the log is one JSON object, whatever was sent
 #[cfg(test)]
 mod login; // a login lands where it started, and the app knows who it is
 #[cfg(test)]
+mod memory; // what attackers and slow people hold of it is bounded, and given back
+#[cfg(test)]
 mod outages; // whatever is out of order behind the gate, the answer is defined
 #[cfg(test)]
 mod outbound; // what the gate connects to, and whom it believes there
@@ -65,7 +67,11 @@ mod overload; // too much at once costs those least who are in
 #[cfg(test)]
 mod passage; // what is permitted passes as it is: bodies, streams, upgrades, connections
 #[cfg(test)]
+mod pipelining; // each request of a connection is judged by itself
+#[cfg(test)]
 mod plain_oauth2; // a provider without ID tokens: userinfo says who it is, or nobody is in
+#[cfg(test)]
+mod real_upstreams; // servers that others wrote see no request that the gate did not send
 #[cfg(test)]
 mod regressions; // what an attack once found, held shut
 #[cfg(test)]
