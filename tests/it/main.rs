@@ -51,6 +51,8 @@ mod key_rotation; // session keys change without anybody being signed out
 #[cfg(test)]
 mod languages; // people read their own language, programs read English
 #[cfg(test)]
+mod limits; // each number of `limits` does what it says
+#[cfg(test)]
 mod lingering; // an early answer is read before the connection is closed
 #[cfg(test)]
 mod log_lines; // each line of the log is one JSON object, whatever was sent

@@ -51,6 +51,19 @@ impl OwnProcess {
         Self::as_limited("", app, more)
     }
 
+    /// Before `app`, for people whom the provider with this issuer vouches for.
+    pub(crate) fn for_people_of(issuer: &str, app: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let signed_in = "routes: [{ access: signed_in }]";
+        write_config(folder.path(), app, &format!("{ANYWHERE}\n{signed_in}"));
+        let file = folder.path().join("sidegate.yaml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("https://127.0.0.1:1", issuer)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sidegate"));
+        command.arg("run");
+        Self::start(command, folder)
+    }
+
     /// Before `app`, with `listen` and `probes` among these lines.
     pub(crate) fn configured(app: &str, lines: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
