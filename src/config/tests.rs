@@ -4,6 +4,7 @@ use crate::gate::client_address::{ForwardedHeader, UnixPeers};
 use crate::gate::routes::HostRule;
 use crate::provider::{Admit, EmailTrust, ProviderKind, UserInfoUse};
 use crate::proxy::{HostPolicy, IdentityField, Qualification, UpstreamAddress};
+use crate::server::ListenAddress;
 
 const SESSION_KEY: &str = "Jm8y0m1sSsdUDnRDQj3Yw1H7rN5vKpXc2tB9aLzE4go";
 const SMALLEST: &str = "public_url: https://dash.test\n\
@@ -48,7 +49,9 @@ fn the_smallest_configuration_has_safe_defaults() {
     assert_eq!(config.prefix, "/oauth2");
     assert_eq!(
         config.listen,
-        [ListenAddress::Tcp("127.0.0.1:4180".parse().unwrap())]
+        [ListenSettings::at(ListenAddress::Tcp(
+            "127.0.0.1:4180".parse().unwrap()
+        ))]
     );
     assert_eq!(config.probes, "127.0.0.1:4181".parse().unwrap());
     // K1: nobody's forwarded headers are believed.
@@ -391,7 +394,8 @@ fn files_of_secrets_are_watched_and_their_modes_looked_at() {
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("secret"), "hunter2\n").unwrap();
     std::fs::write(path("key"), SESSION_KEY).unwrap();
-    std::fs::write(path("ca.pem"), "-----BEGIN CERTIFICATE-----\n").unwrap();
+    let ca = rcgen::generate_simple_self_signed(["id.test".to_owned()]).unwrap();
+    std::fs::write(path("ca.pem"), ca.cert.pem()).unwrap();
     for (name, mode) in [("secret", 0o644), ("key", 0o600)] {
         std::fs::set_permissions(path(name), std::fs::Permissions::from_mode(mode)).unwrap();
     }

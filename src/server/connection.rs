@@ -18,12 +18,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
 
 use super::drain::{Drained, Stage};
+use super::entrance::Entrance;
 use super::load::Load;
 use super::rest::{self, Woken};
-use super::watch::{Seconds, Took, Watch, WatchedStream, Wish};
+use super::watch::{Seconds, Watch, WatchedStream, Wish};
 use super::{HeadLimit, Limits, Service};
 use crate::base::peer::Peer;
 use crate::transport::body::{Body, InUse};
@@ -38,7 +38,7 @@ const MORE_FIELDS: usize = 32;
 const MORE_BYTES: usize = 8 * 1024;
 
 /// How long an idle connection may still bring a request when the process stops.
-const LULL: Duration = Duration::from_millis(250);
+pub(super) const LULL: Duration = Duration::from_millis(250);
 
 /// What the connections of a worker have in common.
 #[derive(Debug)]
@@ -47,6 +47,7 @@ pub(super) struct Shared<S> {
     pub(super) limits: Limits,
     pub(super) load: Rc<Load>,
     pub(super) seconds: Seconds,
+    pub(super) entrances: Arc<[Entrance]>,
     /// Whether connections close after the request that they are at.
     pub(super) closing: Cell<bool>,
 }
@@ -64,7 +65,7 @@ pub(super) async fn serve<S: Service>(
         // On the heap, so that it is gone while the connection rests.
         let speaking = Box::pin(speak(
             stream,
-            (&in_use, peer),
+            (&in_use, &peer),
             &watch,
             &shared,
             &mut drained,
@@ -82,7 +83,7 @@ pub(super) async fn serve<S: Service>(
 /// Speaks HTTP/1.1 until the connection ends, or gives it back to rest.
 async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: WatchedStream<T>,
-    (in_use, peer): (&InUse, Peer),
+    (in_use, peer): (&InUse, &Peer),
     watch: &Arc<Watch>,
     shared: &Rc<Shared<S>>,
     drained: &mut Drained,
@@ -99,6 +100,7 @@ async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let service = service_fn(|mut request: Request<Incoming>| {
         let (shared, watch) = (Rc::clone(shared), Arc::clone(watch));
         request.extensions_mut().insert(in_use.clone());
+        let peer = peer.clone();
         async move {
             let mut response = answer(&shared, &watch, request, peer).await;
             if shared.closing.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -111,8 +113,6 @@ async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let mut connection = builder
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    // While it drains: until what is reached, and when the connection is told.
-    let (mut stage, mut lull) = (Stage::Draining, None);
     loop {
         tokio::select! {
             biased;
@@ -121,34 +121,36 @@ async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             _ = &mut connection => return None,
             wish = watch.wished() => match wish {
                 Wish::End => return None,
-                Wish::Rest if stage == Stage::Draining && watch.may_rest(&shared.seconds) => break,
+                Wish::Rest if watch.may_rest(&shared.seconds) => {
+                    let parts = connection.into_parts()?;
+                    let mut stream = parts.io.into_inner();
+                    stream.put_back(parts.read_buf);
+                    return Some(stream);
+                }
                 Wish::Rest => {}
             },
-            () = drained.reached(stage) => match stage {
-                Stage::Ended => return None,
-                // What is in flight ends, and then the connection. A request that is on its way to
-                // an idle one would be lost if that were closed at once.
-                _ => (stage, lull) = (Stage::Ended, Some(Instant::now() + LULL)),
-            },
-            () = at(lull) => {
-                lull = None;
-                watch.closes();
-                Pin::new(&mut connection).graceful_shutdown();
-            }
+            () = drained.reached(Stage::Draining) => break,
         }
     }
-    let parts = connection.into_parts()?;
-    let mut stream = parts.io.into_inner();
-    stream.put_back(parts.read_buf);
-    Some(stream)
-}
-
-/// Resolves at this time, if there is one.
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
+    let mut connection = pin!(connection);
+    // A request that is on its way to an idle connection is lost if that is closed at once.
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => return None,
+        () = watch.ended() => return None,
+        () = tokio::time::sleep(LULL) => {
+            watch.closes();
+            connection.as_mut().graceful_shutdown();
+        }
+        () = drained.reached(Stage::Ended) => return None,
     }
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => {}
+        () = watch.ended() => {}
+        () = drained.reached(Stage::Ended) => {}
+    }
+    None
 }
 
 async fn answer<S: Service>(
@@ -158,11 +160,11 @@ async fn answer<S: Service>(
     peer: Peer,
 ) -> Response<Body> {
     let busy = watch.busy(&shared.seconds, shared.load.one_more());
-    watch.took(if request.body().is_end_stream() {
-        Took::Head
-    } else {
-        Took::Body
-    });
+    watch.has_body(!request.body().is_end_stream());
+    let entrance = shared.entrances.get(peer.entrance);
+    if let Some(response) = entrance.and_then(|entrance| entrance.answer(&request)) {
+        return response.map(|body| body.guarded(busy));
+    }
     let target = request
         .uri()
         .path_and_query()

@@ -51,7 +51,7 @@ fn the_limits_of_a_head_hold_to_the_byte() {
 
 // The time for connecting to an app whose machine does not answer.
 #[test]
-fn an_app_that_does_not_answer_the_phone_is_given_up_in_time() {
+fn an_app_whose_machine_does_not_answer_is_given_up_in_time() {
     // A queue with no room: the kernel lets further connections wait for ever.
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();

@@ -29,6 +29,8 @@ mod demo_provider; // the embedded provider keeps the rules of OAuth 2.0 and Ope
 #[cfg(test)]
 mod draining; // told to stop, the gate loses nothing that was begun
 #[cfg(test)]
+mod entrances; // what a listener answers by itself: a balancer's question, and the way to https
+#[cfg(test)]
 mod exposure; // an app that can be reached around the gate is said to be, or nothing runs
 #[cfg(test)]
 mod foreign_client; // a client that others wrote signs in at the embedded provider
@@ -61,6 +63,8 @@ mod login; // a login lands where it started, and the app knows who it is
 #[cfg(test)]
 mod memory; // what attackers and slow people hold of it is bounded, and given back
 #[cfg(test)]
+mod missing_files; // a file that is not there is not done without
+#[cfg(test)]
 mod outages; // whatever is out of order behind the gate, the answer is defined
 #[cfg(test)]
 mod outbound; // what the gate connects to, and whom it believes there
@@ -72,6 +76,8 @@ mod passage; // what is permitted passes as it is: bodies, streams, upgrades, co
 mod pipelining; // each request of a connection is judged by itself
 #[cfg(test)]
 mod plain_oauth2; // a provider without ID tokens: userinfo says who it is, or nobody is in
+#[cfg(test)]
+mod proxy_protocol; // a trusted proxy says whose a connection is, and nobody else does
 #[cfg(test)]
 mod real_upstreams; // servers that others wrote see no request that the gate did not send
 #[cfg(test)]
@@ -96,5 +102,7 @@ mod signing_out; // signing out ends the session here first, whatever the provid
 mod single_page_apps; // what an app of one page needs to know about its session
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod surroundings; // the machine around the process: its names, its roots, its environment
 #[cfg(test)]
 mod tunnels; // the end of a tunnel is told in its own language, and an idle one costs little

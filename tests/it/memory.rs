@@ -32,8 +32,9 @@ fn endless() -> String {
                 }
                 let begin = "HTTP/1.1 200 OK\r\nContent-Length: 1099511627776\r\n\r\n";
                 let mut ok = stream.write_all(begin.as_bytes()).is_ok();
+                let piece = vec![b'x'; 64 * 1024];
                 while ok {
-                    ok = stream.write_all(&[b'x'; 64 * 1024]).is_ok();
+                    ok = stream.write_all(&piece).is_ok();
                 }
             });
         }
@@ -151,7 +152,7 @@ fn mixture(gate: &OwnProcess) {
                 assert_eq!(wire.answer_to("POST").unwrap().status, 200);
             }
             3 => {
-                wire.send("POST /x HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 100000\r\n\r\nx")
+                wire.send("POST /x HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 100000\r\n\r\nx");
             }
             4 => wire.send("GET /x HTTP/1.1\r\nHost: ga"),
             _ => {

@@ -218,6 +218,21 @@ fn every_page_is_small_whole_and_loads_nothing() {
     }
 }
 
+/// Every document, as files for the browser stories, which show each one to a browser without scripts.
+#[test]
+fn every_page_is_laid_out_for_browsers_to_show() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("test-output/pages");
+    drop(std::fs::remove_dir_all(&folder));
+    std::fs::create_dir_all(&folder).unwrap();
+    for language in Language::ALL {
+        let documents = documents_in(language, &pages(), "alice@dash.test", &boards());
+        for (number, document) in documents.iter().enumerate() {
+            let name = format!("{}-{number:03}.html", language.tag());
+            std::fs::write(folder.join(name), document).unwrap();
+        }
+    }
+}
+
 #[test]
 fn every_page_says_its_language_and_has_its_texts() {
     for language in Language::ALL {

@@ -29,9 +29,10 @@ impl Drop for OwnProcess {
 
 /// The configuration, to which `more` is added.
 pub(crate) fn write_config(folder: &Path, app: &str, more: &str) {
-    let routes = match more.contains("routes:") {
-        true => "",
-        false => "routes: [{ access: public }]",
+    let routes = if more.contains("routes:") {
+        ""
+    } else {
+        "routes: [{ access: public }]"
     };
     let text = format!(
         "public_url: https://gate.test\nproviders:\n  - issuer: https://127.0.0.1:1\n    client_id: dashboards\n    client_secret: {{ file: {} }}\nsession: {{ keys: [{{ file: {} }}] }}\nupstreams: {{ app: \"{app}\" }}\n{routes}\n{more}\n",
