@@ -14,7 +14,7 @@ const SECOND: &str = "GET /second HTTP/1.1\r\nHost: gate.test\r\nConnection: clo
 
 /// What may come of a case.
 #[derive(Debug, Clone, Copy)]
-enum Comes {
+pub(crate) enum Comes {
     /// An error, the end of the connection, and nothing at the app.
     Refused,
     /// The first request with this body, and perhaps the second.
@@ -129,12 +129,10 @@ fn post(fields: &str, body: &str) -> String {
 
 const CHUNKS: &str = "5\r\nhello\r\n0\r\n\r\n";
 
-// L1: one transfer coding, `chunked`, or none; beside a length it alone counts, and the connection ends.
-#[test]
-fn transfer_codings_are_read_in_one_way() {
+fn transfer_codings() -> Vec<(String, Comes)> {
     let te = |value: &str, comes| (post(&format!("Transfer-Encoding: {value}"), CHUNKS), comes);
     let fields = |fields: &str, comes| (post(fields, CHUNKS), comes);
-    run(&[
+    vec![
         te("chunked", Read("hello")),
         te("CHUNKED", Read("hello")),
         te("  chunked\t", Read("hello")),
@@ -174,15 +172,19 @@ fn transfer_codings_are_read_in_one_way() {
             "Transfer-Encoding: chunked\r\nContent-Length: 3",
             ReadAndClosed("hello"),
         ),
-    ]);
+    ]
 }
 
-// L2: a length is digits; what a recipient may accept is read one way.
+// L1: one transfer coding, `chunked`, or none; beside a length it alone counts, and the connection ends.
 #[test]
-fn lengths_are_read_in_one_way() {
+fn transfer_codings_are_read_in_one_way() {
+    run(&transfer_codings());
+}
+
+fn lengths() -> Vec<(String, Comes)> {
     let cl = |value: &str, comes| (post(&format!("Content-Length: {value}"), "hello"), comes);
     let fields = |fields: &str, comes| (post(fields, "hello"), comes);
-    run(&[
+    vec![
         cl("5", Read("hello")),
         cl(" \t5 ", Read("hello")),
         cl("05", Read("hello")),
@@ -204,14 +206,18 @@ fn lengths_are_read_in_one_way() {
         cl("five", Refused),
         fields("Content-Length : 5", Refused),
         fields("Content_Length: 5", ReadAndClosed("")),
-    ]);
+    ]
 }
 
-// L3: a chunk is its size in hexadecimal, its bytes, and the end of the line; nothing else.
+// L2: a length is digits; what a recipient may accept is read one way.
 #[test]
-fn chunks_are_read_in_one_way() {
+fn lengths_are_read_in_one_way() {
+    run(&lengths());
+}
+
+fn chunks() -> Vec<(String, Comes)> {
     let chunked = |body: &str, comes| (post("Transfer-Encoding: chunked", body), comes);
-    run(&[
+    vec![
         chunked("5\r\nhello\r\n0\r\n\r\n", Read("hello")),
         chunked("05\r\nhello\r\n000\r\n\r\n", Read("hello")),
         chunked("5;x=y\r\nhello\r\n0;z\r\n\r\n", Read("hello")),
@@ -231,18 +237,21 @@ fn chunks_are_read_in_one_way() {
         chunked("5\r\nhello\r\n0\n\r\n", Refused),
         chunked("11111111111111111\r\nhello\r\n0\r\n\r\n", Refused),
         chunked("FFFFFFFFFFFFFFFFF\r\nhello\r\n0\r\n\r\n", Refused),
-    ]);
+    ]
 }
 
-// L4, L9: HTTP/1.1 and 1.0 are spoken; in 1.0 there is no chunked body, and none that the end of the
-// connection ends.
+// L3: a chunk is its size in hexadecimal, its bytes, and the end of the line; nothing else.
 #[test]
-fn versions_are_read_in_one_way() {
+fn chunks_are_read_in_one_way() {
+    run(&chunks());
+}
+
+fn versions() -> Vec<(String, Comes)> {
     let version = |version: &str, comes| {
         let case = format!("GET /first {version}\r\nHost: gate.test\r\n\r\n");
         (case, comes)
     };
-    run(&[
+    vec![
         version("HTTP/1.1", Read("")),
         version("HTTP/1.0", ReadAndClosed("")),
         version("HTTP/0.9", Refused),
@@ -267,17 +276,22 @@ fn versions_are_read_in_one_way() {
             post("Content-Length: 5", "hello").replace("HTTP/1.1", "HTTP/1.0"),
             ReadAndClosed("hello"),
         ),
-    ]);
+    ]
 }
 
-// L5: a field is a name, a colon and a value on one line.
+// L4, L9: HTTP/1.1 and 1.0 are spoken; in 1.0 there is no chunked body, and none that the end of the
+// connection ends.
 #[test]
-fn fields_are_read_in_one_way() {
+fn versions_are_read_in_one_way() {
+    run(&versions());
+}
+
+fn fields() -> Vec<(String, Comes)> {
     let field = |field: &str, comes| {
         let case = format!("GET /first HTTP/1.1\r\nHost: gate.test\r\n{field}\r\n\r\n");
         (case, comes)
     };
-    run(&[
+    vec![
         field("X: y", Read("")),
         field("X:", Read("")),
         field("X : y", Refused),
@@ -312,12 +326,16 @@ fn fields_are_read_in_one_way() {
             "\r\nGET /first HTTP/1.1\r\nHost: gate.test\r\n\r\n".to_owned(),
             Read(""),
         ),
-    ]);
+    ]
 }
 
-// L6: a body is a body with every method, and never the next request.
+// L5: a field is a name, a colon and a value on one line.
 #[test]
-fn no_body_is_read_as_a_request() {
+fn fields_are_read_in_one_way() {
+    run(&fields());
+}
+
+fn bodies() -> Vec<(String, Comes)> {
     let smuggled = "GET /smuggled HTTP/1.1\r\nHost: gate.test\r\n\r\n";
     let length = smuggled.len();
     let methods = ["GET", "HEAD", "DELETE", "OPTIONS", "PUT", "PATCH"];
@@ -338,5 +356,24 @@ fn no_body_is_read_as_a_request() {
             Read("GET /smuggled HTTP/1.1\r\nHost: gate.test\r\n\r\n"),
         ));
     }
-    run(&cases);
+    cases
+}
+
+// L6: a body is a body with every method, and never the next request.
+#[test]
+fn no_body_is_read_as_a_request() {
+    run(&bodies());
+}
+
+/// All cases.
+pub(crate) fn corpus() -> Vec<(String, Comes)> {
+    [
+        transfer_codings(),
+        lengths(),
+        chunks(),
+        versions(),
+        fields(),
+        bodies(),
+    ]
+    .concat()
 }

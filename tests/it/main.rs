@@ -63,11 +63,15 @@ mod key_rotation; // session keys change without anybody being signed out
 #[cfg(test)]
 mod languages; // people read their own language, programs read English
 #[cfg(test)]
+mod limits; // each number of `limits` does what it says
+#[cfg(test)]
 mod lingering; // an early answer is read before the connection is closed
 #[cfg(test)]
 mod log_lines; // each line of the log is one JSON object, whatever was sent
 #[cfg(test)]
 mod login; // a login lands where it started, and the app knows who it is
+#[cfg(test)]
+mod memory; // what attackers and slow people hold of it is bounded, and given back
 #[cfg(test)]
 mod missing_files; // a file that is not there is not done without
 #[cfg(test)]
@@ -79,9 +83,13 @@ mod overload; // too much at once costs those least who are in
 #[cfg(test)]
 mod passage; // what is permitted passes as it is: bodies, streams, upgrades, connections
 #[cfg(test)]
+mod pipelining; // each request of a connection is judged by itself
+#[cfg(test)]
 mod plain_oauth2; // a provider without ID tokens: userinfo says who it is, or nobody is in
 #[cfg(test)]
 mod proxy_protocol; // a trusted proxy says whose a connection is, and nobody else does
+#[cfg(test)]
+mod real_upstreams; // servers that others wrote see no request that the gate did not send
 #[cfg(test)]
 mod regressions; // what an attack once found, held shut
 #[cfg(test)]
