@@ -51,11 +51,12 @@ use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::proxy::FAREWELL;
 use crate::server::drain::{Drain, Stage};
+use crate::server::entrance::{Entrance, Trust};
 use crate::server::handover::{self, Handed};
-use crate::server::listener::{Left, Listener};
+use crate::server::listener::{Bound, Left, Listener};
 use crate::server::passed::Passed;
 use crate::server::worker::Workers;
-use crate::server::{ListenAddress, probes};
+use crate::server::{ListenSettings, probes};
 
 /// How often a stop looks whether all connections have ended.
 const QUIET: Duration = Duration::from_millis(20);
@@ -152,7 +153,7 @@ impl App {
         let exposures = Exposures::new(own.collect());
         let seen = exposures.judge(&config.upstreams)?;
         let keys = session_keys(&config.session.keys, &live)?;
-        let limits = config.limits.clone();
+        let (limits, listen) = (config.limits.clone(), config.listen.clone());
         let generation = Generation::build(config, &keys, &live)?;
         exposures.remember(seen, Telling::All);
         let (end, ended) = watch::channel(false);
@@ -169,8 +170,17 @@ impl App {
             let shared = Arc::clone(&shared);
             move |load| Worker::new(Arc::clone(&shared), load)
         };
-        let workers =
-            Arc::new(Workers::start(workers, &limits, &drained, make).map_err(StartError::Thread)?);
+        let trust = {
+            let shared = Arc::clone(&shared);
+            Trust::new(move |peer| {
+                let generation = shared.current.load();
+                generation.config.trusted_proxies.trusts_peer(peer)
+            })
+        };
+        let entrance = |one| Entrance::new(one, trust.clone(), drained.clone());
+        let entrances = listen.iter().map(entrance).collect();
+        let workers = Workers::start(workers, &limits, &drained, &entrances, make);
+        let workers = Arc::new(workers.map_err(StartError::Thread)?);
         let mut acceptors = JoinSet::new();
         for listener in listeners {
             let (workers, drained) = (Arc::clone(&workers), drained.clone());
@@ -253,7 +263,7 @@ async fn bind_probes(address: SocketAddr, passed: &mut Passed) -> io::Result<Tcp
         .ok()
         .and_then(|mut one| one.pop())
     {
-        Some(Listener::Tcp(listener)) => Ok(listener),
+        Some(Bound::Tcp(listener)) => Ok(listener),
         _ => TcpListener::bind(address).await,
     }
 }
@@ -275,16 +285,18 @@ fn again(bound: &[(String, Listener)], probes: &TcpListener) -> io::Result<Vec<H
 
 /// Each listener with its address as it is written.
 fn bind(
-    addresses: &[ListenAddress],
+    listen: &[ListenSettings],
     mut passed: Passed,
 ) -> Result<Vec<(String, Listener)>, StartError> {
     let mut listeners = Vec::new();
-    for address in addresses {
-        let bound = Listener::bind(address, &mut passed).map_err(|cause| StartError::Listen {
-            address: address.to_string(),
+    for (index, settings) in listen.iter().enumerate() {
+        let address = settings.address.to_string();
+        let bound = Listener::bind(&settings.address, index, &mut passed);
+        let bound = bound.map_err(|cause| StartError::Listen {
+            address: address.clone(),
             cause,
         })?;
-        listeners.extend(bound.into_iter().map(|one| (address.to_string(), one)));
+        listeners.extend(bound.into_iter().map(|one| (address.clone(), one)));
     }
     for name in passed.left() {
         tracing::warn!(

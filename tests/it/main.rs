@@ -29,6 +29,8 @@ mod demo_provider; // the embedded provider keeps the rules of OAuth 2.0 and Ope
 #[cfg(test)]
 mod draining; // told to stop, the gate loses nothing that was begun
 #[cfg(test)]
+mod entrances; // what a listener answers by itself: a balancer's question, and the way to https
+#[cfg(test)]
 mod exposure; // an app that can be reached around the gate is said to be, or nothing runs
 #[cfg(test)]
 mod foreign_client; // a client that others wrote signs in at the embedded provider
@@ -68,6 +70,8 @@ mod overload; // too much at once costs those least who are in
 mod passage; // what is permitted passes as it is: bodies, streams, upgrades, connections
 #[cfg(test)]
 mod plain_oauth2; // a provider without ID tokens: userinfo says who it is, or nobody is in
+#[cfg(test)]
+mod proxy_protocol; // a trusted proxy says whose a connection is, and nobody else does
 #[cfg(test)]
 mod regressions; // what an attack once found, held shut
 #[cfg(test)]
