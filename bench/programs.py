@@ -1,5 +1,6 @@
 """The programs of a measurement: started on addresses of the kernel's choice, ended by themselves."""
 
+import http.client
 import os
 import re
 import shutil
@@ -19,6 +20,10 @@ PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
 
 class Failure(Exception):
     """Something that makes a measurement impossible, in words for the person who began it."""
+
+
+# What may go wrong with one row or one table without being the end of a run.
+MISHAPS = (Failure, OSError, subprocess.SubprocessError, http.client.HTTPException)
 
 
 def find(name):

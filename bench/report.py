@@ -54,6 +54,16 @@ def load_table(table, rows):
     return lines
 
 
+def beside_haproxy(rows):
+    """The CPU of our rows to haproxy's, whose HTTP/2 is the one to be held against."""
+    named = {row.name: row for row in rows}
+    if "haproxy" not in named:
+        return []
+    told = [f"{name}: {ratio(row, named['haproxy'], 'cpu_us')}" for name, row in named.items()
+            if name.startswith("Sidegate")]
+    return ["", f"CPU to haproxy: {'; '.join(told)}."] if told else []
+
+
 def rest_table(rests):
     """Memory, and what of it is one connection's."""
     lines = [
@@ -74,6 +84,8 @@ def section(table, rows, rests, absent, how):
     """One table with what it is of, as Markdown."""
     lines = [f"### {table.title}", "", how, ""]
     lines += load_table(table, rows) if rests is None else rest_table(rests)
+    if rests is None and table.protocol in ("h2c", "h2"):
+        lines += beside_haproxy(rows)
     if absent:
         lines.append("")
         lines += [f"NOT MEASURED: {name}: {reason.splitlines()[0]}." for name, reason in absent]

@@ -18,7 +18,7 @@ use crate::provider::{
 use crate::proxy::{
     HostPolicy, IdentityField, Privacy, Protocol, UpstreamSettings, UpstreamTls, Verification,
 };
-use crate::server::ListenAddress;
+use crate::server::{ListenSettings, ProxyProtocol, Purpose};
 use crate::session::SameSite;
 
 /// What stands for a secret.
@@ -93,8 +93,15 @@ fn show(config: &Config) -> Shown {
     )
 }
 
-fn listen(address: &ListenAddress) -> Shown {
-    Shown::map([("address", Shown::text(address.to_string()))])
+fn listen(one: &ListenSettings) -> Shown {
+    let demanded = one.proxy_protocol == ProxyProtocol::Demanded;
+    let leads = matches!(one.purpose, Purpose::Redirect(_));
+    Shown::map([
+        ("address", Shown::text(one.address.to_string())),
+        ("proxy_protocol", Shown::word(demanded)),
+    ])
+    .with("health_path", one.health_path.as_deref().map(Shown::text))
+    .with("redirect", leads.then(|| Shown::word("https")))
 }
 
 fn trusted_proxies(config: &Config) -> Shown {

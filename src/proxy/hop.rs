@@ -30,6 +30,7 @@ pub(super) fn strip_request(headers: &mut HeaderMap, upgrade: Upgrade) {
         headers.remove(TRAILER);
     }
     headers.remove(PROXY_AUTHORIZATION);
+    write_framing_anew(headers);
     let protocol = headers.remove(UPGRADE);
     if let (true, Some(protocol)) = (is_websocket(upgrade), protocol) {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -37,6 +38,23 @@ pub(super) fn strip_request(headers: &mut HeaderMap, upgrade: Upgrade) {
     } else if trailers_are_read {
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
+}
+
+/// The framing in our own spelling: an app that knows `chunked` in small letters only, or takes a
+/// leading zero for another number, would see another end of the request than we did.
+fn write_framing_anew(headers: &mut HeaderMap) {
+    if let Some(coding) = headers.get_mut(TRANSFER_ENCODING) {
+        *coding = HeaderValue::from_static("chunked"); // the only one that came so far
+    }
+    if let Some(length) = headers.get_mut(CONTENT_LENGTH)
+        && length.as_bytes().starts_with(b"0")
+        && let Some(number) = length
+            .to_str()
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    {
+        *length = HeaderValue::from(number);
     }
 }
 

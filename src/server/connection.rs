@@ -20,6 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::drain::{Drained, Stage};
+use super::entrance::Entrance;
 use super::load::Load;
 use super::rest::{self, Woken};
 use super::watch::{Seconds, Watch, WatchedStream, Wish};
@@ -46,6 +47,7 @@ pub(super) struct Shared<S> {
     pub(super) limits: Limits,
     pub(super) load: Rc<Load>,
     pub(super) seconds: Seconds,
+    pub(super) entrances: Arc<[Entrance]>,
     /// Whether connections close after the request that they are at.
     pub(super) closing: Cell<bool>,
 }
@@ -63,7 +65,7 @@ pub(super) async fn serve<S: Service>(
         // On the heap, so that it is gone while the connection rests.
         let speaking = Box::pin(speak(
             stream,
-            (&in_use, peer),
+            (&in_use, &peer),
             &watch,
             &shared,
             &mut drained,
@@ -81,7 +83,7 @@ pub(super) async fn serve<S: Service>(
 /// Speaks HTTP/1.1 until the connection ends, or gives it back to rest.
 async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: WatchedStream<T>,
-    (in_use, peer): (&InUse, Peer),
+    (in_use, peer): (&InUse, &Peer),
     watch: &Arc<Watch>,
     shared: &Rc<Shared<S>>,
     drained: &mut Drained,
@@ -98,6 +100,7 @@ async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let service = service_fn(|mut request: Request<Incoming>| {
         let (shared, watch) = (Rc::clone(shared), Arc::clone(watch));
         request.extensions_mut().insert(in_use.clone());
+        let peer = peer.clone();
         async move {
             let mut response = answer(&shared, &watch, request, peer).await;
             if shared.closing.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -158,6 +161,10 @@ async fn answer<S: Service>(
 ) -> Response<Body> {
     let busy = watch.busy(&shared.seconds, shared.load.one_more());
     watch.has_body(!request.body().is_end_stream());
+    let entrance = shared.entrances.get(peer.entrance);
+    if let Some(response) = entrance.and_then(|entrance| entrance.answer(&request)) {
+        return response.map(|body| body.guarded(busy));
+    }
     let target = request
         .uri()
         .path_and_query()

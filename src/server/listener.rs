@@ -3,10 +3,13 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -14,18 +17,25 @@ use tokio::net::{TcpListener, UnixListener};
 
 use super::ListenAddress;
 use super::passed::Passed;
-use crate::base::peer::Peer;
+use crate::base::peer::{Peer, PeerAddress};
 
 /// How many connections the kernel may hold for us.
 const BACKLOG: i32 = 1024;
 
+/// A bound socket, and which listener of the configuration it belongs to.
+#[derive(Debug)]
+pub struct Listener {
+    bound: Bound,
+    entrance: usize,
+}
+
 /// A bound socket.
 #[derive(Debug)]
-pub enum Listener {
+pub enum Bound {
     /// TCP.
     Tcp(TcpListener),
     /// A Unix socket; one that we bound is removed from its path when we are done.
-    Unix(UnixListener, Option<PathBuf>),
+    Unix(UnixListener, Option<OwnedPath>),
 }
 
 /// An accepted socket, on its way to a worker.
@@ -38,12 +48,62 @@ pub enum Socketed {
 }
 
 impl Listener {
-    /// Binds, or takes from `passed`, which may hold several sockets of one name; must be called
-    /// within a runtime.
+    /// Binds what the listener with the index `entrance` has for an address, or takes it from
+    /// `passed`, which may hold several sockets of one name; must be called within a runtime.
     ///
     /// # Errors
     /// The system's: the address is in use, not ours, or not allowed; nothing of the name was passed.
-    pub fn bind(address: &ListenAddress, passed: &mut Passed) -> io::Result<Vec<Self>> {
+    pub fn bind(
+        address: &ListenAddress,
+        entrance: usize,
+        passed: &mut Passed,
+    ) -> io::Result<Vec<Self>> {
+        let bound = Bound::bind(address, passed)?;
+        let with_entrance = |bound| Self { bound, entrance };
+        Ok(bound.into_iter().map(with_entrance).collect())
+    }
+
+    /// The address that it has, with the port that the kernel gave; nothing for a Unix socket.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        match &self.bound {
+            Bound::Tcp(listener) => listener.local_addr().ok(),
+            Bound::Unix(..) => None,
+        }
+    }
+
+    /// The next connection.
+    ///
+    /// # Errors
+    /// The system's; the listener goes on.
+    pub async fn accept(&self) -> io::Result<(Socketed, Peer)> {
+        match &self.bound {
+            Bound::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                let peer = Peer::new(PeerAddress::Tcp(peer), self.entrance);
+                Ok((Socketed::Tcp(stream.into_std()?), peer))
+            }
+            Bound::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                let peer = Peer::new(PeerAddress::Unix, self.entrance);
+                Ok((Socketed::Unix(stream.into_std()?), peer))
+            }
+        }
+    }
+}
+
+impl Bound {
+    fn bind(address: &ListenAddress, passed: &mut Passed) -> io::Result<Vec<Self>> {
+        if let Ok(mut handed) = passed.take(&address.to_string()) {
+            // Its file is ours now.
+            for listener in &mut handed {
+                if let (Self::Unix(_, own), ListenAddress::Unix(path)) = (listener, address) {
+                    *own = Some(OwnedPath::new(path));
+                }
+            }
+            return Ok(handed);
+        }
         match address {
             ListenAddress::Tcp(address) => {
                 let domain = Domain::for_address(*address);
@@ -58,36 +118,9 @@ impl Listener {
                 remove_stale(path)?;
                 let listener = UnixListener::bind(path)?;
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-                Ok(vec![Self::Unix(listener, Some(path.clone()))])
+                Ok(vec![Self::Unix(listener, Some(OwnedPath::new(path)))])
             }
             ListenAddress::Passed(name) => passed.take(name),
-        }
-    }
-
-    /// The address that it has, with the port that the kernel gave; nothing for a Unix socket.
-    #[must_use]
-    pub fn address(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(listener) => listener.local_addr().ok(),
-            Self::Unix(..) => None,
-        }
-    }
-
-    /// The next connection.
-    ///
-    /// # Errors
-    /// The system's; the listener goes on.
-    pub async fn accept(&self) -> io::Result<(Socketed, Peer)> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                stream.set_nodelay(true)?;
-                Ok((Socketed::Tcp(stream.into_std()?), Peer::Tcp(peer)))
-            }
-            Self::Unix(listener, _) => {
-                let (stream, _) = listener.accept().await?;
-                Ok((Socketed::Unix(stream.into_std()?), Peer::Unix))
-            }
         }
     }
 }
@@ -107,11 +140,61 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl Listener {
+    /// The same socket once more, for a process after this one.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn again(&self) -> io::Result<OwnedFd> {
+        match &self.bound {
+            Bound::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
+            Bound::Unix(listener, _) => listener.as_fd().try_clone_to_owned(),
+        }
+    }
+
+    /// Whom to tell that a socket file is no longer ours; nobody where there is none.
+    #[must_use]
+    pub fn left(&self) -> Option<Left> {
+        match &self.bound {
+            Bound::Unix(_, Some(path)) => Some(Left(Arc::clone(&path.left))),
+            _ => None,
+        }
+    }
+}
+
+/// The file of a socket that we bound. It is removed when this is dropped, unless it was left to
+/// the process after this one.
+#[derive(Debug)]
+pub struct OwnedPath {
+    path: PathBuf,
+    left: Arc<AtomicBool>,
+}
+
+/// Leaves a socket file to the process after this one.
+#[derive(Debug)]
+pub struct Left(Arc<AtomicBool>);
+
+impl Left {
+    /// From now on it is not removed.
+    pub fn leave(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl OwnedPath {
+    fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            left: Arc::default(),
+        }
+    }
+}
+
+impl Drop for OwnedPath {
     fn drop(&mut self) {
-        if let Self::Unix(_, Some(path)) = self {
+        if !self.left.load(Ordering::Relaxed) {
             // It may be gone already, which is as well.
-            drop(std::fs::remove_file(path));
+            drop(std::fs::remove_file(&self.path));
         }
     }
 }

@@ -7,14 +7,18 @@
 pub mod connection;
 pub mod descriptors;
 pub mod drain;
+pub mod entrance;
+pub mod handover;
 mod heap;
 pub mod listener;
 pub mod load;
 pub mod passed;
 pub mod probes;
+mod reception;
 mod refusal;
 mod rest;
 pub mod service_manager;
+mod stream;
 pub mod watch;
 pub mod worker;
 
@@ -88,6 +92,52 @@ impl fmt::Display for ListenAddress {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Passed(name) => write!(f, "systemd:{name}"),
+        }
+    }
+}
+
+/// One listener: where it is, and how it receives who comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenSettings {
+    /// Where it is bound.
+    pub address: ListenAddress,
+    /// Whether a proxy in front says whose each connection is.
+    pub proxy_protocol: ProxyProtocol,
+    /// What requests are for here.
+    pub purpose: Purpose,
+    /// The path at which a load balancer asks whether requests should be sent here.
+    pub health_path: Option<String>,
+}
+
+/// Whether connections begin with the header of the PROXY protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProxyProtocol {
+    /// They do not.
+    #[default]
+    Unspoken,
+    /// Each one must, and comes from a proxy that is trusted.
+    Demanded,
+}
+
+/// What requests are for at a listener.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// To be served.
+    #[default]
+    Serve,
+    /// To be sent on to the same target of this origin, which has no `/` at its end.
+    Redirect(String),
+}
+
+impl ListenSettings {
+    /// A listener at `address` that serves what comes.
+    #[must_use]
+    pub fn at(address: ListenAddress) -> Self {
+        Self {
+            address,
+            proxy_protocol: ProxyProtocol::default(),
+            purpose: Purpose::default(),
+            health_path: None,
         }
     }
 }

@@ -4,10 +4,11 @@
 use std::io;
 
 use listenfd::ListenFd;
-use socket2::SockRef;
+use socket2::{Domain, SockRef};
 use tokio::net::{TcpListener, UnixListener};
 
-use super::listener::Listener;
+use super::handover::Handed;
+use super::listener::Bound;
 
 /// More are never passed to one process; a larger number is a slip.
 const MOST: usize = 64;
@@ -25,7 +26,8 @@ pub struct PassedVariables<'a> {
     pub names: Option<&'a str>,
 }
 
-/// The sockets that were passed and that nobody has taken yet.
+/// The sockets that were passed, by the service manager or by the process before this one, and that
+/// nobody has taken yet.
 #[derive(Debug, Default)]
 pub struct Passed(Vec<(String, Socketed)>);
 
@@ -42,7 +44,7 @@ pub enum PassedError {
     #[error("the service manager's LISTEN_FDS or LISTEN_FDNAMES makes no sense")]
     Variables,
     /// It is no listening stream socket.
-    #[error("the socket `{0}` of the service manager is no listening TCP or Unix stream socket")]
+    #[error("the socket `{0}` that was passed is no listening TCP or Unix stream socket")]
     NotListening(String),
 }
 
@@ -83,12 +85,31 @@ impl Passed {
         Ok(Self(sockets))
     }
 
+    /// What the process before this one handed over, by the addresses of its configuration.
+    ///
+    /// # Errors
+    /// [`PassedError::NotListening`].
+    pub fn handed(handed: Vec<Handed>) -> Result<Self, PassedError> {
+        let sockets = handed.into_iter().map(|Handed { name, socket }| {
+            let listens = SockRef::from(&socket).is_listener().unwrap_or(false);
+            let domain = SockRef::from(&socket).domain().ok();
+            match domain {
+                Some(Domain::UNIX) if listens => Ok((name, Socketed::Unix(socket.into()))),
+                Some(Domain::IPV4 | Domain::IPV6) if listens => {
+                    Ok((name, Socketed::Tcp(socket.into())))
+                }
+                _ => Err(PassedError::NotListening(name)),
+            }
+        });
+        Ok(Self(sockets.collect::<Result<_, _>>()?))
+    }
+
     /// All sockets of this name, ready to accept; they are then no longer here. Must be called
     /// within a runtime.
     ///
     /// # Errors
     /// The system's; `NotFound` where none has the name.
-    pub fn take(&mut self, name: &str) -> io::Result<Vec<Listener>> {
+    pub fn take(&mut self, name: &str) -> io::Result<Vec<Bound>> {
         let (taken, left) = std::mem::take(&mut self.0)
             .into_iter()
             .partition(|(its, _)| its == name);
@@ -102,7 +123,7 @@ impl Passed {
         }
         taken
             .into_iter()
-            .map(|(_, socket)| socket.into_listener())
+            .map(|(_, socket)| socket.into_bound())
             .collect()
     }
 
@@ -113,16 +134,16 @@ impl Passed {
 }
 
 impl Socketed {
-    fn into_listener(self) -> io::Result<Listener> {
+    fn into_bound(self) -> io::Result<Bound> {
         match self {
             Self::Tcp(socket) => {
                 socket.set_nonblocking(true)?;
-                Ok(Listener::Tcp(TcpListener::from_std(socket)?))
+                Ok(Bound::Tcp(TcpListener::from_std(socket)?))
             }
             Self::Unix(socket) => {
                 socket.set_nonblocking(true)?;
                 // Its file belongs to whoever bound it.
-                Ok(Listener::Unix(UnixListener::from_std(socket)?, None))
+                Ok(Bound::Unix(UnixListener::from_std(socket)?, None))
             }
         }
     }

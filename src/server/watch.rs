@@ -91,6 +91,12 @@ impl Watch {
         self.since.store(seconds.now(), Ordering::Relaxed);
     }
 
+    /// The connection is there, and has the time of a head for all that comes before its first
+    /// request has arrived whole.
+    pub(super) fn begin(&self, seconds: &Seconds) {
+        self.enter(Phase::Head, seconds);
+    }
+
     /// A request has arrived whole; the guard, dropped with the answer's body, ends it.
     pub(super) fn busy(self: &Arc<Self>, seconds: &Seconds, counted: Counted) -> Busy {
         self.enter(Phase::Busy, seconds);
@@ -220,9 +226,11 @@ pub struct WatchedStream<S> {
 
 impl<S> WatchedStream<S> {
     pub(super) fn new(inner: S, watch: Arc<Watch>, seconds: Seconds) -> Self {
-        watch.enter(Phase::Idle, &seconds);
-        // A connection that sends nothing at all has the time of a head, not that of keep-alive.
-        watch.enter(Phase::Head, &seconds);
+        // A connection that sends nothing at all has the time of a head, not that of keep-alive; one
+        // that something came before on has what is left of it.
+        if watch.phase.load(Ordering::Relaxed) != Phase::Head as u8 {
+            watch.enter(Phase::Head, &seconds);
+        }
         Self {
             inner,
             ahead: Bytes::new(),
@@ -318,7 +326,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
+        let polled = Pin::new(&mut self.inner).poll_flush(context);
+        // TLS takes bytes that the socket does not take yet: until it has, nothing is written.
+        self.watch
+            .blocked
+            .store(polled.is_pending(), Ordering::Relaxed);
+        polled
     }
 
     /// Says that we have said everything, and ignores what still comes of a request that was

@@ -15,12 +15,13 @@ use tokio::task::{JoinSet, LocalSet};
 
 use super::connection::{self, Shared};
 use super::drain::{Drained, Stage};
+use super::entrance::Entrance;
 use super::heap;
 use super::listener::{Listener, Socketed};
 use super::load::Load;
 use super::refusal::{Refusals, Told};
 use super::watch::{Seconds, Watch};
-use super::{Limits, Service};
+use super::{Limits, Service, reception};
 use crate::base::peer::Peer;
 use crate::transport::body::InUse;
 
@@ -52,7 +53,8 @@ impl Drop for Counted {
 }
 
 impl Workers {
-    /// Starts `count` workers; `make` runs once on each worker's own thread, with that one's load.
+    /// Starts `count` workers for listeners with these `entrances`, in the order of their indices;
+    /// `make` runs once on each worker's own thread, with that one's load.
     ///
     /// # Errors
     /// The system gave no thread or no event queue.
@@ -60,6 +62,7 @@ impl Workers {
         count: usize,
         limits: &Limits,
         drained: &Drained,
+        entrances: &Arc<[Entrance]>,
         make: impl Fn(Rc<Load>) -> S + Clone + Send + 'static,
     ) -> io::Result<Self> {
         let mut workers = Self {
@@ -73,6 +76,7 @@ impl Workers {
             let (sender, receiver) = mpsc::unbounded_channel();
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let (make, limits, drained) = (make.clone(), limits.clone(), drained.clone());
+            let entrances = Arc::clone(entrances);
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{index}"))
                 .spawn(move || {
@@ -83,6 +87,7 @@ impl Workers {
                         load,
                         limits,
                         seconds: Seconds::default(),
+                        entrances,
                         closing: Cell::new(false),
                     });
                     set.block_on(&runtime, work(receiver, shared, drained));
@@ -198,6 +203,12 @@ async fn serve<S: Service>(
     drained: Drained,
 ) {
     let watch = Arc::clone(&cell.0);
+    let entrance = shared.entrances.get(peer.entrance);
+    if entrance.is_some_and(Entrance::receives) {
+        let socket = (socket, in_use);
+        // On the heap, so that a connection that is served at once does not pay for its size.
+        return Box::pin(reception::serve(socket, peer, watch, shared, drained)).await;
+    }
     match socket {
         Socketed::Tcp(socket) => {
             if let Ok(stream) = TcpStream::from_std(socket) {

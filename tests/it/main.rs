@@ -39,6 +39,8 @@ mod demo_provider; // the embedded provider keeps the rules of OAuth 2.0 and Ope
 #[cfg(test)]
 mod draining; // told to stop, the gate loses nothing that was begun
 #[cfg(test)]
+mod entrances; // what a listener answers by itself: a balancer's question, and the way to https
+#[cfg(test)]
 mod exposure; // an app that can be reached around the gate is said to be, or nothing runs
 #[cfg(test)]
 mod foreign_client; // a client that others wrote signs in at the embedded provider
@@ -49,7 +51,11 @@ mod forwarding; // messages as such: versions, interim and early answers, ways t
 #[cfg(test)]
 mod fragments; // with `login.keep_fragment` a login leads back to the very fragment
 #[cfg(test)]
+mod framing; // where one message ends and the next begins is read in one way, or not at all
+#[cfg(test)]
 mod guards; // whatever a request brings, the app gets what the gate says and nothing else
+#[cfg(test)]
+mod handing_over; // one process after another on the same sockets, and nobody notices
 #[cfg(test)]
 mod identity; // who somebody is comes from issuer and subject, and rules believe only what was vouched for
 #[cfg(test)]
@@ -74,6 +80,8 @@ mod overload; // too much at once costs those least who are in
 mod passage; // what is permitted passes as it is: bodies, streams, upgrades, connections
 #[cfg(test)]
 mod plain_oauth2; // a provider without ID tokens: userinfo says who it is, or nobody is in
+#[cfg(test)]
+mod proxy_protocol; // a trusted proxy says whose a connection is, and nobody else does
 #[cfg(test)]
 mod regressions; // what an attack once found, held shut
 #[cfg(test)]

@@ -438,11 +438,12 @@ impl Service for Fragile {
 fn a_panic_costs_one_request() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (drain, drained) = Drain::pair();
-    let workers = Workers::start(1, &Limits::default(), &drained, |_| Fragile).unwrap();
+    let workers =
+        Workers::start(1, &Limits::default(), &drained, &Arc::from([]), |_| Fragile).unwrap();
     let workers = Arc::new(workers);
     let address = runtime.block_on(async {
         let any = ListenAddress::Tcp("127.0.0.1:0".parse().unwrap());
-        let mut listeners = Listener::bind(&any, &mut Passed::default()).unwrap();
+        let mut listeners = Listener::bind(&any, 0, &mut Passed::default()).unwrap();
         let listener = listeners.remove(0);
         let address = listener.address().unwrap();
         let accepting = Arc::clone(&workers);

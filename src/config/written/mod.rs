@@ -81,10 +81,20 @@ pub struct ListenFull {
     pub address: Option<String>,
     /// Not yet: certificate and key.
     pub tls: Option<Later>,
-    /// Not yet: the PROXY protocol.
-    pub proxy_protocol: Option<Later>,
-    /// Not yet: a path for simple load balancers.
-    pub health_path: Option<Later>,
+    /// Demands the header of the PROXY protocol, version 1 or 2, from peers that are `trusted_proxies`; others are hung up on. Default: `false`.
+    pub proxy_protocol: Option<bool>,
+    /// The exact path at which a load balancer asks, with any `Host`, whether requests should be sent here: an empty 200 or 503. Default: none.
+    pub health_path: Option<String>,
+    /// Serves nothing, and leads to the same target of `public_url`, which is `https`. Default: none.
+    pub redirect: Option<RedirectWritten>,
+}
+
+/// Where a listener leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", expecting = "`https`")]
+pub enum RedirectWritten {
+    /// To `public_url`.
+    Https,
 }
 
 /// The listener of the probes.

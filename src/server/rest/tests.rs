@@ -15,7 +15,7 @@ use super::super::drain::{Drain, Stage};
 use super::super::load::Load;
 use super::super::watch::{Seconds, Watch};
 use super::super::{HeadLimit, Limits, Service};
-use crate::base::peer::Peer;
+use crate::base::peer::{Peer, PeerAddress};
 use crate::transport::body::{Body, InUse};
 
 /// Answers with the path, and keeps the bodies of requests as they came, unread.
@@ -65,10 +65,11 @@ impl Client {
             load: Rc::new(Load::new(100)),
             closing: Cell::new(false),
             seconds: seconds.clone(),
+            entrances: Arc::new([]),
         });
         let served = serve(
             (ours, InUse::new(())),
-            Peer::Unix,
+            Peer::new(PeerAddress::Unix, 0),
             Arc::clone(&watch),
             shared,
             drained,

@@ -59,11 +59,12 @@ for (const language of LANGUAGES) {
         assert.ok(await one.isVisible(), `${name}: ${await one.innerText()}`);
       }
       assert.equal(await plain.locator('a:not([href^="https://"]):not([href^="mailto:"]):not([href^="/"])').count(), 0, name);
-      const forms = await plain.locator('form:not([method="post"][action^="https://"])').count();
+      const forms = await plain.locator('form:not([action^="https://"]):not([action^="/"])').count();
       assert.equal(forms, 0, `${name}: a form that leads nowhere`);
       assert.equal(await plain.locator('button').count(), await plain.locator('form button').count(), name);
       await page.goto(`${SITE}/${name}`);
-      await lookAt(page, name);
+      // Colours are no matter of language; how much room words take is.
+      await lookAt(page, name, language === 'en' ? undefined : [320]);
       assert.deepEqual(asked, [`${SITE}/${name}`, `${SITE}/${name}`], 'something was loaded');
     }
   });

@@ -15,7 +15,7 @@ use super::raw::PATIENCE;
 pub(crate) struct OwnProcess {
     pub(crate) address: SocketAddr,
     pub(crate) probes: SocketAddr,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
     child: Child,
     said: Receiver<String>,
 }
@@ -47,6 +47,15 @@ impl OwnProcess {
         Self::as_limited("", app, more)
     }
 
+    /// Before `app`, with `listen` and `probes` among these lines.
+    pub(crate) fn configured(app: &str, lines: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        write_config(folder.path(), app, lines);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sidegate"));
+        command.arg("run");
+        Self::start(command, folder)
+    }
+
     /// The same; first the shell runs `limit`, such as `ulimit -n 100;`.
     pub(crate) fn as_limited(limit: &str, app: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -74,7 +83,7 @@ impl OwnProcess {
         let mut running = Self {
             address: nowhere,
             probes: nowhere,
-            _folder: folder,
+            folder,
             child,
             said,
         };
