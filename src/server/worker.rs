@@ -49,6 +49,7 @@ struct Counted(Arc<AtomicUsize>);
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+        heap::freed();
     }
 }
 
@@ -243,10 +244,7 @@ async fn sweep<S: Service>(shared: Rc<Shared<S>>, watches: Rc<RefCell<Vec<Weak<W
                 cell.0.sweep(&shared.seconds, &shared.limits);
                 true
             }
-            None => {
-                heap::freed();
-                false
-            }
+            None => false,
         });
     }
 }
