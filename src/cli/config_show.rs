@@ -17,6 +17,7 @@ use crate::provider::{
 use crate::proxy::{HostPolicy, IdentityField, Privacy, UpstreamAddress, UpstreamSettings};
 use crate::server::{ListenSettings, ProxyProtocol, Purpose};
 use crate::session::SameSite;
+use crate::transport::server_tls::{ClientCertificates, PairFiles, ServerTls};
 
 /// What stands for a secret.
 const MASKED: &str = "***";
@@ -97,8 +98,28 @@ fn listen(one: &ListenSettings) -> Shown {
         ("address", Shown::text(one.address.to_string())),
         ("proxy_protocol", Shown::word(demanded)),
     ])
+    .with("tls", one.tls.as_ref().map(tls))
     .with("health_path", one.health_path.as_deref().map(Shown::text))
     .with("redirect", leads.then(|| Shown::word("https")))
+}
+
+fn tls(tls: &ServerTls) -> Shown {
+    let file = |path: &std::path::Path| Shown::text(path.display().to_string());
+    let pair = |files: &PairFiles| {
+        Shown::map([
+            ("certificate", file(&files.certificate)),
+            ("key", file(&files.key)),
+        ])
+    };
+    let asked = match tls.clients {
+        ClientCertificates::Unasked => None,
+        ClientCertificates::Requested(_) => Some("request"),
+        ClientCertificates::Required(_) => Some("require"),
+    };
+    let pairs = Shown::List(tls.pairs.iter().map(pair).collect());
+    Shown::map([("certificates", pairs)])
+        .with("client_ca", tls.clients.roots().map(file))
+        .with("client_certificates", asked.map(Shown::word))
 }
 
 fn trusted_proxies(config: &Config) -> Shown {

@@ -40,6 +40,20 @@ impl Authority {
         file
     }
 
+    /// A certificate for `names`, changed by `change`, and its key, both as PEM.
+    pub(crate) fn issue(
+        &self,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> (String, String) {
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let made = params.signed_by(&key, &self.issuer).unwrap();
+        (made.pem(), key.serialize_pem())
+    }
+
     /// A server's certificate for `names`, changed by `change`.
     pub(crate) fn server(
         &self,
