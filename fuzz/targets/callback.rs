@@ -4,13 +4,15 @@
 use serde_json::json;
 use sidegate::base::clock::UnixTime;
 use sidegate::oidc::authorization::PendingLogin;
-use sidegate::oidc::callback::AuthorizationResponse;
+use sidegate::oidc::callback::{Arrival, AuthorizationResponse};
 use std::time::Duration;
 
 use super::Outcome;
 
 const STATE: &str = "state-of-this-login-0123456789abcdef";
 const ISSUER: &str = "https://i.test";
+/// The issuer of another provider.
+const OTHER: &str = "https://o.test";
 const NOW: i64 = 1_800_000_000;
 
 /// Any text as the query of a callback.
@@ -51,9 +53,10 @@ pub fn run(data: &[u8]) -> Outcome {
     for promise in ["p", "n", "u"] {
         let again = AuthorizationResponse::parse(text).expect("the same as before");
         let now = UnixTime::from_seconds(NOW);
-        let grant = pending(promise).redeem(again, "corp", now, Duration::from_mins(10));
+        let grant = pending(promise).redeem(again, at("corp"), now, Duration::from_mins(10));
         let right_issuer = match (promise, iss) {
-            ("u", _) | ("n", None) => true,
+            ("u", iss) => iss.map(|iss| iss.trim_end_matches('/')) != Some(OTHER),
+            ("n", None) => true,
             (_, iss) => iss == Some(ISSUER),
         };
         let due = code.is_some() && state == Some(STATE) && right_issuer;
@@ -62,9 +65,16 @@ pub fn run(data: &[u8]) -> Outcome {
     }
     let elsewhere = AuthorizationResponse::parse(text).expect("the same as before");
     let now = UnixTime::from_seconds(NOW);
-    let grant = pending("u").redeem(elsewhere, "other", now, Duration::from_mins(10));
+    let grant = pending("u").redeem(elsewhere, at("other"), now, Duration::from_mins(10));
     assert!(grant.is_err(), "redeemed at another provider's callback");
     Outcome::from(redeemed)
+}
+
+fn at(provider: &str) -> Arrival<'_> {
+    Arrival {
+        provider,
+        other_issuers: &[OTHER],
+    }
 }
 
 fn pending(promise: &str) -> PendingLogin {

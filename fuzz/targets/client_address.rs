@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::LazyLock;
 
 use http::{HeaderMap, HeaderValue};
-use sidegate::base::peer::Peer;
+use sidegate::base::peer::{Peer, PeerAddress};
 use sidegate::gate::client_address::{ClientAddress, ForwardedHeader, TrustedProxies, UnixPeers};
 
 use super::Outcome;
@@ -44,7 +44,7 @@ pub fn run(data: &[u8]) -> Outcome {
         header,
     };
     let seen = |peer: &str, lines: &[&[u8]]| {
-        let peer = Peer::Tcp(peer.parse().expect("an address"));
+        let peer = Peer::new(PeerAddress::Tcp(peer.parse().expect("an address")), 0);
         proxies.client_address(&peer, &fields(name, lines))
     };
     let ip = |text: &str| ClientAddress::Ip(text.parse().expect("an address"));
@@ -59,7 +59,7 @@ pub fn run(data: &[u8]) -> Outcome {
         header,
         ..TrustedProxies::default()
     };
-    let local = nobody.client_address(&Peer::Unix, &fields(name, &lines));
+    let local = nobody.client_address(&Peer::new(PeerAddress::Unix, 0), &fields(name, &lines));
     assert_eq!(local, ClientAddress::Local, "a local stranger is believed");
 
     let believed = seen(PROXY, &lines);

@@ -6,9 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::SET_COOKIE;
+use http::header::{CONNECTION, HeaderValue, SET_COOKIE};
 use http::{Method, Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use super::Shared;
 use super::access_log::{AccessLog, AccessRecord};
@@ -29,12 +29,14 @@ use crate::base::peer::Peer;
 use crate::config::Fragment;
 use crate::gate::client_address::ClientAddress;
 use crate::gate::decision::{Decision, Denial, Permit, Upkeep};
+use crate::gate::endpoint::Endpoint;
 use crate::gate::facts::Facts;
 use crate::gate::live_session;
 use crate::gate::routes::{Matched, Need};
 use crate::oidc::authorization::LoginParameters;
 use crate::proxy::head::{Rewriter, make_private};
 use crate::proxy::{Patience, TunnelEnd, Upstream};
+use crate::server::load::{Load, Strain};
 use crate::server::{HeadLimit, Service};
 use crate::session::Session;
 use crate::session::cookie::SessionCookie;
@@ -47,12 +49,16 @@ use crate::transport::body::Body;
 /// An answer that took longer carries no cookie; the next one will.
 const PROMPT: Duration = Duration::from_secs(1);
 
+/// A body of more bytes that nobody wants costs its connection.
+const READ_ALL_THE_SAME: u64 = 64 * 1024;
+
 /// What one worker has: the generation it last saw, and its own connections to the upstreams.
 #[derive(Debug)]
 pub struct Worker {
     shared: Arc<Shared>,
     equipped: RefCell<Rc<Equipped>>,
     access_log: RefCell<AccessLog>,
+    load: Rc<Load>,
 }
 
 /// A generation and this worker's upstreams under it.
@@ -82,13 +88,14 @@ struct Told {
 }
 
 impl Worker {
-    /// A worker under the current generation.
+    /// A worker under the current generation, with so much to do.
     #[must_use]
-    pub fn new(shared: Arc<Shared>) -> Self {
+    pub fn new(shared: Arc<Shared>, load: Rc<Load>) -> Self {
         let generation = shared.current.load_full();
         Self {
             equipped: RefCell::new(Rc::new(Equipped::new(generation))),
             access_log: RefCell::new(shared.access.clone()),
+            load,
             shared,
         }
     }
@@ -202,6 +209,13 @@ impl Worker {
         let opener = Opener::new(&generation.keyring, &generation.names);
         let evidence = presented.open(&opener.remembering(&equipped.recent), limits, now);
         let evidence = generation.accepted(self.kept_up(equipped, evidence, &matched, now).await);
+        if self.sheds(equipped, (&matched, &facts, &evidence), now) {
+            let reply = Reply::refuse(Fault::Overloaded);
+            let mut outcome = self.respond(equipped, reply, seen.form(), reference);
+            outcome.told.client_address = Some(client_address);
+            outcome.told.session = live_session(&evidence).cloned();
+            return outcome;
+        }
         let teller = Teller {
             log: &self.shared.audit,
             reference,
@@ -244,12 +258,46 @@ impl Worker {
                 (reply.leading_to(seen.page(generation)), "denied")
             }
         };
-        drop(body); // unread: a refusal does not wait for it
         let mut outcome = self.respond(equipped, reply, seen.form(), reference);
+        // Unread: a refusal does not wait for it, and whoever sends much is told to stop.
+        let length = body.size_hint().upper();
+        if !body.is_end_stream() && length.is_none_or(|length| length > READ_ALL_THE_SAME) {
+            let close = HeaderValue::from_static("close");
+            outcome.response.headers_mut().insert(CONNECTION, close);
+        }
+        drop(body);
         outcome.told.endpoint = Some(endpoint);
         outcome.told.client_address = Some(client_address);
         outcome.told.session = visit.session().cloned();
         outcome
+    }
+
+    /// Whether there is no room for this request. The last of the room is for those who are signed
+    /// in, and for logins that need this one step only.
+    fn sheds(
+        &self,
+        equipped: &Equipped,
+        (matched, facts, evidence): (&Matched, &Facts, &Evidence),
+        now: UnixTime,
+    ) -> bool {
+        match self.load.strain() {
+            Strain::None => false,
+            Strain::Full => true,
+            Strain::High => match matched {
+                Matched::Endpoint(Endpoint::Callback(_)) => false,
+                _ if live_session(evidence).is_some() => false,
+                // On a public route nobody has looked for a session yet.
+                _ => {
+                    let generation = &equipped.generation;
+                    let presented = Presented::read(facts.headers(), &generation.names);
+                    let opener = Opener::new(&generation.keyring, &generation.names);
+                    let opener = opener.remembering(&equipped.recent);
+                    let limits = generation.config.session.limits;
+                    let evidence = generation.accepted(presented.open(&opener, limits, now));
+                    live_session(&evidence).is_none()
+                }
+            },
+        }
     }
 
     /// The evidence, with the provider's word for it as young as it can be had.
@@ -302,6 +350,7 @@ impl Worker {
         let tunnel = TunnelEnd {
             idle: equipped.generation.config.limits.websocket_idle,
             ended: self.shared.ended.clone(),
+            entropy: self.shared.live.entropy,
             at_most: told.session.as_ref().map(|session| {
                 let limits = equipped.generation.config.session.limits;
                 session.absolute_expires_in(limits, visit.now)

@@ -27,11 +27,13 @@ pub mod telemetry;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use self::access_log::AccessLog;
 use self::audit::AuditLog;
@@ -45,11 +47,16 @@ use self::start::{StartError, session_keys};
 use self::status::Status;
 use crate::base::clock::Clock;
 use crate::config::Config;
+use crate::proxy::FAREWELL;
 use crate::server::drain::{Drain, Stage};
+use crate::server::entrance::{Entrance, Trust};
 use crate::server::listener::Listener;
 use crate::server::passed::Passed;
 use crate::server::worker::Workers;
-use crate::server::{ListenAddress, probes};
+use crate::server::{ListenSettings, probes};
+
+/// How often a stop looks whether all connections have ended.
+const QUIET: Duration = Duration::from_millis(20);
 
 /// What all threads of the process see.
 #[derive(Debug)]
@@ -84,9 +91,9 @@ pub struct Logs {
 pub struct App {
     shared: Arc<Shared>,
     workers: Arc<Workers>,
+    acceptors: JoinSet<()>,
     drain: Drain,
     end: watch::Sender<bool>,
-    status: Arc<Status>,
     /// Where requests are taken, with the ports that the kernel gave; Unix sockets are left out.
     pub addresses: Vec<SocketAddr>,
     /// Where the probes are answered.
@@ -134,7 +141,7 @@ impl App {
         let exposures = Exposures::new(own.collect());
         let seen = exposures.judge(&config.upstreams)?;
         let keys = session_keys(&config.session.keys, &live)?;
-        let limits = config.limits.clone();
+        let (limits, listen) = (config.limits.clone(), config.listen.clone());
         let generation = Generation::build(config, &keys, &live)?;
         exposures.remember(seen, Telling::All);
         let (end, ended) = watch::channel(false);
@@ -149,29 +156,36 @@ impl App {
         let (drain, drained) = Drain::pair();
         let make = {
             let shared = Arc::clone(&shared);
-            move || Worker::new(Arc::clone(&shared))
+            move |load| Worker::new(Arc::clone(&shared), load)
         };
-        let workers =
-            Arc::new(Workers::start(workers, &limits, &drained, make).map_err(StartError::Thread)?);
+        let trust = {
+            let shared = Arc::clone(&shared);
+            Trust::new(move |peer| {
+                let generation = shared.current.load();
+                generation.config.trusted_proxies.trusts_peer(peer)
+            })
+        };
+        let entrance = |one| Entrance::new(one, trust.clone(), drained.clone());
+        let entrances = listen.iter().map(entrance).collect();
+        let workers = Workers::start(workers, &limits, &drained, &entrances, make);
+        let workers = Arc::new(workers.map_err(StartError::Thread)?);
+        let mut acceptors = JoinSet::new();
         for listener in listeners {
             let (workers, drained) = (Arc::clone(&workers), drained.clone());
-            tokio::spawn(async move { workers.accept(listener, drained).await });
+            acceptors.spawn(async move { workers.accept(listener, drained).await });
         }
         let status = Arc::new(Status::new(
             Arc::clone(&shared),
             Arc::clone(&workers),
             drained,
         ));
-        tokio::spawn(probes::serve(
-            probes_listener,
-            Arc::clone(&status) as Arc<_>,
-        ));
+        tokio::spawn(probes::serve(probes_listener, status));
         Ok(Self {
             shared,
             workers,
+            acceptors,
             drain,
             end,
-            status,
             addresses,
             probes: probes_address,
         })
@@ -183,33 +197,40 @@ impl App {
         &self.shared
     }
 
-    /// Takes no new connections, lets requests in flight finish within `limits.drain`, ends
-    /// tunnels, and stops.
-    pub async fn stop(self) {
+    /// Is not ready for `limits.drain_delay`, then takes no new connections, lets requests in
+    /// flight finish within `limits.drain`, cuts what is left, tells tunnels, and stops.
+    pub async fn stop(mut self) {
+        let (delay, limit) = {
+            let limits = &self.shared.current.load().config.limits;
+            (limits.drain_delay, limits.drain)
+        };
+        self.drain.move_on(Stage::Leaving);
+        tokio::time::sleep(delay).await;
         self.drain.move_on(Stage::Draining);
+        while self.acceptors.join_next().await.is_some() {} // each takes what waits for it
         self.shared.live.renewals.rest();
-        let limit = self.shared.current.load().config.limits.drain;
-        let workers = Arc::clone(&self.workers);
-        drop(self.status);
-        let quiet = async {
-            while workers.connections() > 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        let quiet = || async {
+            while self.workers.connections() > 0 {
+                tokio::time::sleep(QUIET).await;
             }
         };
-        // What is left at the deadline is cut.
-        drop(tokio::time::timeout(limit, quiet).await);
+        drop(tokio::time::timeout(limit, quiet()).await);
         self.end.send_replace(true);
         self.drain.move_on(Stage::Ended);
+        drop(tokio::time::timeout(FAREWELL.saturating_add(QUIET), quiet()).await);
+        self.drain.move_on(Stage::Gone);
     }
 }
 
-fn bind(addresses: &[ListenAddress], mut passed: Passed) -> Result<Vec<Listener>, StartError> {
+fn bind(listen: &[ListenSettings], mut passed: Passed) -> Result<Vec<Listener>, StartError> {
     let mut listeners = Vec::new();
-    for address in addresses {
-        let bound = Listener::bind(address, &mut passed).map_err(|cause| StartError::Listen {
-            address: address.to_string(),
-            cause,
-        })?;
+    for (index, settings) in listen.iter().enumerate() {
+        let address = &settings.address;
+        let bound =
+            Listener::bind(address, index, &mut passed).map_err(|cause| StartError::Listen {
+                address: address.to_string(),
+                cause,
+            })?;
         listeners.extend(bound);
     }
     for name in passed.left() {

@@ -69,7 +69,7 @@ impl Probed for Status {
         let status = match (self.drained.stage(), degraded) {
             (Stage::Open, false) => "ok",
             (Stage::Open, true) => "degraded",
-            (Stage::Draining | Stage::Ended, _) => "draining",
+            (Stage::Leaving | Stage::Draining | Stage::Ended | Stage::Gone, _) => "draining",
         };
         json!({
             "status": status,

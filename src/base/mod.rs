@@ -9,6 +9,7 @@ pub mod entropy;
 pub mod keyring;
 pub mod origin;
 pub mod peer;
+pub mod proxy_header;
 pub mod return_to;
 pub mod secret;
 pub mod target;

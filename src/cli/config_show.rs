@@ -15,7 +15,8 @@ use crate::provider::{
     UserInfoUse,
 };
 use crate::proxy::{HostPolicy, IdentityField, Privacy, UpstreamAddress, UpstreamSettings};
-use crate::server::ListenAddress;
+use crate::server::connection::Wire;
+use crate::server::{ListenSettings, ProxyProtocol, Purpose};
 use crate::session::SameSite;
 
 /// What stands for a secret.
@@ -90,8 +91,16 @@ fn show(config: &Config) -> Shown {
     )
 }
 
-fn listen(address: &ListenAddress) -> Shown {
-    Shown::map([("address", Shown::text(address.to_string()))])
+fn listen(one: &ListenSettings) -> Shown {
+    let demanded = one.proxy_protocol == ProxyProtocol::Demanded;
+    let leads = matches!(one.purpose, Purpose::Redirect(_));
+    Shown::map([
+        ("address", Shown::text(one.address.to_string())),
+        ("h2c", Shown::word(one.cleartext == Wire::Either)),
+        ("proxy_protocol", Shown::word(demanded)),
+    ])
+    .with("health_path", one.health_path.as_deref().map(Shown::text))
+    .with("redirect", leads.then(|| Shown::word("https")))
 }
 
 fn trusted_proxies(config: &Config) -> Shown {
@@ -360,6 +369,8 @@ fn limits(config: &Config) -> Shown {
         ("keep_alive_idle", span(limits.keep_alive_idle)),
         ("websocket_idle", span(limits.websocket_idle)),
         ("connections", Shown::word(limits.connections)),
+        ("requests", Shown::word(limits.requests)),
+        ("http2_streams", Shown::word(limits.http2_streams)),
     ])
     .with(
         "upstream_connect",
@@ -369,6 +380,7 @@ fn limits(config: &Config) -> Shown {
         "upstream_first_byte",
         first.map(|one| span(one.first_byte_timeout)),
     )
+    .with("drain_delay", Some(span(limits.drain_delay)))
     .with("drain", Some(span(limits.drain)))
 }
 

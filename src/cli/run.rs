@@ -18,6 +18,8 @@ use crate::base::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::log::{LogFormat, LogLevel, LogSettings};
 use crate::config::{Config, SessionKeys};
+use crate::server::Limits;
+use crate::server::descriptors;
 use crate::server::passed::{Passed, PassedVariables};
 use crate::server::service_manager::{self, Notice, ServiceManager};
 
@@ -48,8 +50,11 @@ pub fn run(start: &Start) -> Exit {
         Start::Flags(_) => None,
     };
     let manager = service_manager(&environment);
+    descriptors::raise();
     let exit = on_runtime(async {
         let passed = passed?;
+        let mut config = config;
+        fit(&mut config.limits, descriptors::connections());
         if let Some(interval) = watchdog(&environment) {
             tokio::spawn(feed(Arc::clone(&manager), interval));
         }
@@ -57,6 +62,18 @@ pub fn run(start: &Start) -> Exit {
     });
     telemetry.finish(LAST_LINES);
     exit
+}
+
+/// Takes no more connections than there are descriptors for.
+fn fit(limits: &mut Limits, room: Option<usize>) {
+    if let Some(room) = room.filter(|room| *room < limits.connections) {
+        tracing::warn!(
+            limit = limits.connections,
+            room,
+            "limits.connections is more than the process may open descriptors for: fewer are taken"
+        );
+        limits.connections = room;
+    }
 }
 
 /// The service manager that `environment` names, or nobody.
@@ -185,8 +202,11 @@ async fn serve(
         following.abort();
     }
     tracing::info!("stopping: requests in flight finish");
-    let drain = shared.current.load().config.limits.drain;
-    manager.tell(Notice::Stopping(drain));
+    let time = {
+        let limits = &shared.current.load().config.limits;
+        limits.drain_delay.saturating_add(limits.drain)
+    };
+    manager.tell(Notice::Stopping(time));
     app.stop().await;
     outcome
 }

@@ -28,7 +28,7 @@ use crate::gate::client_address::TrustedProxies;
 use crate::gate::routes::Route;
 use crate::provider::ProviderSettings;
 use crate::proxy::UpstreamSettings;
-use crate::server::{Limits, ListenAddress};
+use crate::server::{Limits, ListenSettings};
 use crate::session::{CookieSettings, SessionLimits};
 
 use self::environment::Environment;
@@ -44,7 +44,7 @@ pub struct Config {
     /// Where our own endpoints live, below the public URL: starts with `/`, does not end with one.
     pub prefix: String,
     /// Where requests are taken, at least one.
-    pub listen: Vec<ListenAddress>,
+    pub listen: Vec<ListenSettings>,
     /// Where the probes are answered.
     pub probes: SocketAddr,
     /// Whose forwarded headers are believed.

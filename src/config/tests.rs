@@ -4,6 +4,7 @@ use crate::gate::client_address::{ForwardedHeader, UnixPeers};
 use crate::gate::routes::HostRule;
 use crate::provider::{Admit, EmailTrust, ProviderKind, UserInfoUse};
 use crate::proxy::{HostPolicy, IdentityField, Qualification, UpstreamAddress};
+use crate::server::ListenAddress;
 
 const SESSION_KEY: &str = "Jm8y0m1sSsdUDnRDQj3Yw1H7rN5vKpXc2tB9aLzE4go";
 const SMALLEST: &str = "public_url: https://dash.test\n\
@@ -48,7 +49,9 @@ fn the_smallest_configuration_has_safe_defaults() {
     assert_eq!(config.prefix, "/oauth2");
     assert_eq!(
         config.listen,
-        [ListenAddress::Tcp("127.0.0.1:4180".parse().unwrap())]
+        [ListenSettings::at(ListenAddress::Tcp(
+            "127.0.0.1:4180".parse().unwrap()
+        ))]
     );
     assert_eq!(config.probes, "127.0.0.1:4181".parse().unwrap());
     // K1: nobody's forwarded headers are believed.

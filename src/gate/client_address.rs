@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::HeaderMap;
 use ipnet::IpNet;
 
-use crate::base::peer::Peer;
+use crate::base::peer::{Peer, PeerAddress};
 
 /// The address of the browser or script, as far as it can be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,12 +55,12 @@ impl TrustedProxies {
     /// not a trusted proxy's. Whatever does not parse ends the walk at the last address believed.
     #[must_use]
     pub fn client_address(&self, peer: &Peer, headers: &HeaderMap) -> ClientAddress {
-        let mut believed = match peer.address() {
-            Some(address) if self.trusts(address) => ClientAddress::Ip(address),
-            Some(address) => return ClientAddress::Ip(address),
-            None if self.unix == UnixPeers::Trusted => ClientAddress::Local,
-            None => return ClientAddress::Local,
-        };
+        let mut believed = peer
+            .address()
+            .map_or(ClientAddress::Local, ClientAddress::Ip);
+        if !self.trusts_peer(peer) {
+            return believed;
+        }
         for entry in self.entries(headers).take(MOST_ENTRIES) {
             let Some(address) = entry else { break };
             believed = ClientAddress::Ip(address);
@@ -69,6 +69,16 @@ impl TrustedProxies {
             }
         }
         believed
+    }
+
+    /// Whether `peer` is a proxy of ours.
+    #[must_use]
+    pub fn trusts_peer(&self, peer: &Peer) -> bool {
+        match peer.address {
+            PeerAddress::Tcp(_) => peer.address().is_some_and(|address| self.trusts(address)),
+            PeerAddress::Unix => self.unix == UnixPeers::Trusted,
+            PeerAddress::Untold => false,
+        }
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
@@ -209,7 +219,10 @@ mod tests {
                 http::HeaderValue::from_bytes(line.as_bytes()).unwrap(),
             );
         }
-        let peer = Peer::Tcp(SocketAddr::new(peer.parse().unwrap(), 1));
+        let peer = Peer::new(
+            PeerAddress::Tcp(SocketAddr::new(peer.parse().unwrap(), 1)),
+            0,
+        );
         match proxies.client_address(&peer, &headers) {
             ClientAddress::Ip(address) => address.to_string(),
             ClientAddress::Local => "local".to_owned(),

@@ -13,7 +13,7 @@ use super::routes::{HostRule, Need, Route};
 use super::{Callback, Gate};
 use crate::base::clock::UnixTime;
 use crate::base::origin::{Host, Origin, PublicUrl};
-use crate::base::peer::Peer;
+use crate::base::peer::{Peer, PeerAddress};
 use crate::oidc::claims::{Groups, Identity};
 use crate::session::evidence::Evidence;
 use crate::session::lifetime::Freshness;
@@ -84,7 +84,7 @@ fn head(method: &str, target: &str, fields: &[(&str, &str)]) -> Parts {
 }
 
 fn gather(method: &str, target: &str, fields: &[(&str, &str)]) -> Result<Facts, Malformed> {
-    let peer = Peer::Tcp("192.0.2.1:5".parse().unwrap());
+    let peer = Peer::new(PeerAddress::Tcp("192.0.2.1:5".parse().unwrap()), 0);
     Facts::gather(
         head(method, target, fields),
         &peer,

@@ -4,6 +4,7 @@
 
 mod credentials;
 mod forwarded;
+mod frames;
 pub mod head;
 mod hop;
 mod identity;
@@ -12,6 +13,7 @@ mod pool;
 mod settings;
 mod upgrade;
 mod upload;
+mod way;
 
 #[cfg(test)]
 mod tests;
@@ -32,7 +34,7 @@ pub use self::settings::{
     HeaderRule, HostPolicy, IdentityField, Privacy, Qualification, UpstreamAddress,
     UpstreamSettings,
 };
-pub use self::upgrade::TunnelEnd;
+pub use self::upgrade::{FAREWELL, TunnelEnd};
 use self::upload::{Progress, Upload};
 use crate::gate::decision::Permit;
 use crate::gate::facts::Upgrade;

@@ -1,17 +1,26 @@
-//! WebSocket tunnels: two streams spliced once both sides have switched, and not a byte before.
+//! WebSocket tunnels: two streams spliced once both sides have switched, and not a byte before; and
+//! their end, which both sides are told in a close frame where one may stand.
 
 use std::cell::Cell;
-use std::rc::Rc;
+use std::future::poll_fn;
+use std::io;
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::time::Instant;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 
-use super::moving::{Alarm, Moving};
+use super::frames::{CloseCode, Frames, From, close_frame};
+use super::moving::Alarm;
+use super::way::Way;
+use crate::base::entropy::Entropy;
 use crate::transport::body::InUse;
 
-use tokio::sync::watch;
+/// How long the two sides of a tunnel may take to hear that it ends, and to say that they heard.
+pub const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What ends a tunnel besides its two sides.
 #[derive(Debug, Clone)]
@@ -22,32 +31,72 @@ pub struct TunnelEnd {
     pub at_most: Option<Duration>,
     /// When the process stops.
     pub ended: watch::Receiver<bool>,
+    /// What masks our word to the app.
+    pub entropy: Entropy,
 }
 
 /// Splices `browser` and `app` in a task of its own.
-pub(super) fn splice(
-    browser: OnUpgrade,
-    app: OnUpgrade,
-    mut end: TunnelEnd,
-    in_use: Option<InUse>,
-) {
+pub(super) fn splice(browser: OnUpgrade, app: OnUpgrade, end: TunnelEnd, in_use: Option<InUse>) {
     tokio::task::spawn_local(async move {
         let _in_use = in_use; // a tunnel is a connection, as long as it lasts
-        let (Ok(browser), Ok(app)) = (browser.await, app.await) else {
-            return;
-        };
-        let moved = Rc::new(Cell::new(Instant::now()));
-        let mut browser = Moving::new(TokioIo::new(browser), Rc::clone(&moved));
-        let mut app = Moving::new(TokioIo::new(app), Rc::clone(&moved));
-        let mut alarm = Alarm::default();
-        tokio::select! {
+        if let (Ok(browser), Ok(app)) = (browser.await, app.await) {
+            let (browser, app) = (TokioIo::new(browser), TokioIo::new(app));
             // Either side may break off at any time; there is nobody to tell.
-            _ = tokio::io::copy_bidirectional(&mut browser, &mut app) => {}
-            () = alarm.stand_still(&moved, end.idle) => {}
-            () = gone(&mut end.ended) => {}
-            () = outlived(end.at_most) => {}
+            drop(tunnel(browser, app, end).await);
         }
     });
+}
+
+async fn tunnel(
+    mut browser: impl AsyncRead + AsyncWrite + Unpin,
+    mut app: impl AsyncRead + AsyncWrite + Unpin,
+    mut end: TunnelEnd,
+) -> io::Result<()> {
+    let mut up = Way::new(Frames::new(From::Client));
+    let mut down = Way::new(Frames::new(From::Server));
+    let moved = Cell::new(Instant::now());
+    let mut alarm = Alarm::default();
+    let moving = poll_fn(|context| {
+        let up = up.poll_move((&mut browser, &mut app), &moved, context)?;
+        let down = down.poll_move((&mut app, &mut browser), &moved, context)?;
+        both(up, down).map(io::Result::Ok)
+    });
+    let (code, why) = tokio::select! {
+        moved = moving => return moved,
+        () = alarm.stand_still(&moved, end.idle) => (CloseCode::GoingAway, "nothing was said for too long"),
+        () = gone(&mut end.ended) => (CloseCode::GoingAway, "the server is stopping"),
+        () = outlived(end.at_most) => (CloseCode::Policy, "the session has ended"),
+    };
+    let mask = end.entropy.bytes().ok();
+    let farewell = async {
+        let to_browser = close_frame(code, why, None);
+        let to_app = mask.map_or_else(Vec::new, |mask| close_frame(code, why, Some(mask)));
+        poll_fn(|context| {
+            let down = down.poll_close((&mut app, &mut browser), &to_browser, context)?;
+            let up = up.poll_close((&mut browser, &mut app), &to_app, context)?;
+            both(up, down).map(io::Result::Ok)
+        })
+        .await?;
+        // A peer that was told answers in kind before its connection is closed (RFC 6455 section
+        // 7.1.1); closed any earlier, what it still sends could cost it what we said.
+        poll_fn(|context| {
+            let up = up.poll_ignore(&mut browser, context)?;
+            let down = down.poll_ignore(&mut app, context)?;
+            both(up, down).map(io::Result::Ok)
+        })
+        .await?;
+        browser.shutdown().await?;
+        app.shutdown().await
+    };
+    // Who does not take it in time is cut off.
+    timeout(FAREWELL, farewell).await.unwrap_or(Ok(()))
+}
+
+fn both(one: Poll<()>, other: Poll<()>) -> Poll<()> {
+    match (one, other) {
+        (Poll::Ready(()), Poll::Ready(())) => Poll::Ready(()),
+        _ => Poll::Pending,
+    }
 }
 
 /// Resolves after this long, if there is such a time.

@@ -1,6 +1,7 @@
 //! One connection: what is spoken on it, and HTTP/1.1 within its limits until it, the drain or the
 //! sweep ends it.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,7 +9,9 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
+use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -18,9 +21,11 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::drain::{Drained, Stage};
+use super::entrance::Entrance;
+use super::load::Load;
 use super::preface::{self, Spoken};
 use super::rest::{self, Woken};
-use super::watch::{Seconds, Took, Watch, WatchedStream, Wish};
+use super::watch::{Seconds, Watch, WatchedStream, Wish};
 use super::{HeadLimit, Limits, Service, http2};
 use crate::base::peer::Peer;
 use crate::transport::body::{Body, InUse};
@@ -34,12 +39,19 @@ const FIELD_OVERHEAD: usize = 4;
 const MORE_FIELDS: usize = 32;
 const MORE_BYTES: usize = 8 * 1024;
 
+/// How long an idle connection may still bring a request when the process stops.
+pub(super) const LULL: Duration = Duration::from_millis(250);
+
 /// What the connections of a worker have in common.
 #[derive(Debug)]
 pub(super) struct Shared<S> {
     pub(super) service: S,
     pub(super) limits: Limits,
+    pub(super) load: Rc<Load>,
     pub(super) seconds: Seconds,
+    pub(super) entrances: Arc<[Entrance]>,
+    /// Whether connections close after the request that they are at.
+    pub(super) closing: Cell<bool>,
 }
 
 /// What is spoken on a connection.
@@ -81,7 +93,7 @@ pub(super) async fn serve<S: Service>(
         // On the heap, so that it is gone while the connection rests.
         let speaking = Box::pin(speak(
             stream,
-            (&in_use, peer),
+            (&in_use, &peer),
             &watch,
             &shared,
             &mut drained,
@@ -99,7 +111,7 @@ pub(super) async fn serve<S: Service>(
 /// Speaks HTTP/1.1 until the connection ends, or gives it back to rest.
 async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: WatchedStream<T>,
-    (in_use, peer): (&InUse, Peer),
+    (in_use, peer): (&InUse, &Peer),
     watch: &Arc<Watch>,
     shared: &Rc<Shared<S>>,
     drained: &mut Drained,
@@ -116,16 +128,16 @@ async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let service = service_fn(|mut request: Request<Incoming>| {
         let (shared, watch) = (Rc::clone(shared), Arc::clone(watch));
         request.extensions_mut().insert(in_use.clone());
+        let peer = peer.clone();
         async move {
-            let busy = watch.busy(&shared.seconds);
-            watch.took(if request.body().is_end_stream() {
-                Took::Head
-            } else {
-                Took::Body
-            });
-            let response = answer(&shared, request, peer).await;
+            let busy = watch.busy(&shared.seconds, shared.load.one_more());
+            watch.has_body(!request.body().is_end_stream());
+            let mut response = answer(&shared, request, peer).await;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 watch.switched(&shared.seconds);
+            } else if shared.closing.get() {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
             }
             Ok::<_, Infallible>(response.map(|body| body.guarded(busy)))
         }
@@ -141,36 +153,36 @@ async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             _ = &mut connection => return None,
             wish = watch.wished() => match wish {
                 Wish::End => return None,
-                Wish::Rest if watch.may_rest(&shared.seconds) => break,
+                Wish::Rest if watch.may_rest(&shared.seconds) => {
+                    let parts = connection.into_parts()?;
+                    let mut stream = parts.io.into_inner();
+                    stream.put_back(parts.read_buf);
+                    return Some(stream);
+                }
                 Wish::Rest | Wish::Look => {}
             },
-            () = drained.reached(Stage::Draining) => {
-                std::pin::Pin::new(&mut connection).graceful_shutdown();
-                finish(&mut connection, watch, drained).await;
-                return None;
-            }
+            () = drained.reached(Stage::Draining) => break,
         }
     }
-    let parts = connection.into_parts()?;
-    let mut stream = parts.io.into_inner();
-    stream.put_back(parts.read_buf);
-    Some(stream)
-}
-
-/// Lets what is in flight end, and then the connection.
-pub(super) async fn finish(
-    mut connection: impl Future + Unpin,
-    watch: &Watch,
-    drained: &mut Drained,
-) {
-    loop {
-        tokio::select! {
-            biased;
-            _ = &mut connection => return,
-            wish = watch.wished() => if wish == Wish::End { return },
-            () = drained.reached(Stage::Ended) => return,
+    let mut connection = pin!(connection);
+    // A request that is on its way to an idle connection is lost if that is closed at once.
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => return None,
+        () = watch.ended() => return None,
+        () = tokio::time::sleep(LULL) => {
+            watch.closes();
+            connection.as_mut().graceful_shutdown();
         }
+        () = drained.reached(Stage::Ended) => return None,
     }
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => {}
+        () = watch.ended() => {}
+        () = drained.reached(Stage::Ended) => {}
+    }
+    None
 }
 
 /// Answers one request, if its head is within the limits. A panic costs this request alone.
@@ -179,6 +191,10 @@ pub(super) async fn answer<S: Service>(
     request: Request<Incoming>,
     peer: Peer,
 ) -> Response<Body> {
+    let entrance = shared.entrances.get(peer.entrance);
+    if let Some(response) = entrance.and_then(|entrance| entrance.answer(&request)) {
+        return response;
+    }
     let target = request
         .uri()
         .path_and_query()

@@ -1,4 +1,4 @@
-//! Stopping without dropping a request: first no new ones, then, at a deadline, none at all.
+//! Stopping without dropping a request: first not ready, then no new ones, then, at a deadline, none.
 
 use tokio::sync::watch;
 
@@ -7,10 +7,14 @@ use tokio::sync::watch;
 pub enum Stage {
     /// Serving.
     Open,
-    /// Requests in flight finish; connections close after them.
+    /// Serving still, but not ready: whoever sends requests here has time to hear of it.
+    Leaving,
+    /// No new connections; requests in flight finish, and connections close after them.
     Draining,
-    /// Everything ends now.
+    /// Requests are cut; tunnels tell their two sides.
     Ended,
+    /// Nothing is left.
+    Gone,
 }
 
 /// The end that tells.

@@ -1,24 +1,34 @@
 //! Sockets that people connect to.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::task::Poll;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::ListenAddress;
 use super::passed::Passed;
-use crate::base::peer::Peer;
+use crate::base::peer::{Peer, PeerAddress};
 
 /// How many connections the kernel may hold for us.
 const BACKLOG: i32 = 1024;
 
+/// A bound socket, and which listener of the configuration it belongs to.
+#[derive(Debug)]
+pub struct Listener {
+    bound: Bound,
+    entrance: usize,
+}
+
 /// A bound socket.
 #[derive(Debug)]
-pub enum Listener {
+pub enum Bound {
     /// TCP.
     Tcp(TcpListener),
     /// A Unix socket; one that we bound is removed from its path when we are done.
@@ -35,12 +45,53 @@ pub enum Socketed {
 }
 
 impl Listener {
-    /// Binds, or takes from `passed`, which may hold several sockets of one name; must be called
-    /// within a runtime.
+    /// Binds what the listener with the index `entrance` has for an address, or takes it from
+    /// `passed`, which may hold several sockets of one name; must be called within a runtime.
     ///
     /// # Errors
     /// The system's: the address is in use, not ours, or not allowed; nothing of the name was passed.
-    pub fn bind(address: &ListenAddress, passed: &mut Passed) -> io::Result<Vec<Self>> {
+    pub fn bind(
+        address: &ListenAddress,
+        entrance: usize,
+        passed: &mut Passed,
+    ) -> io::Result<Vec<Self>> {
+        let bound = Bound::bind(address, passed)?;
+        let with_entrance = |bound| Self { bound, entrance };
+        Ok(bound.into_iter().map(with_entrance).collect())
+    }
+
+    /// The address that it has, with the port that the kernel gave; nothing for a Unix socket.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        match &self.bound {
+            Bound::Tcp(listener) => listener.local_addr().ok(),
+            Bound::Unix(..) => None,
+        }
+    }
+
+    /// The next connection.
+    ///
+    /// # Errors
+    /// The system's; the listener goes on.
+    pub async fn accept(&self) -> io::Result<(Socketed, Peer)> {
+        match &self.bound {
+            Bound::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                let peer = Peer::new(PeerAddress::Tcp(peer), self.entrance);
+                Ok((Socketed::Tcp(stream.into_std()?), peer))
+            }
+            Bound::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                let peer = Peer::new(PeerAddress::Unix, self.entrance);
+                Ok((Socketed::Unix(stream.into_std()?), peer))
+            }
+        }
+    }
+}
+
+impl Bound {
+    fn bind(address: &ListenAddress, passed: &mut Passed) -> io::Result<Vec<Self>> {
         match address {
             ListenAddress::Tcp(address) => {
                 let domain = Domain::for_address(*address);
@@ -60,36 +111,24 @@ impl Listener {
             ListenAddress::Passed(name) => passed.take(name),
         }
     }
+}
 
-    /// The address that it has, with the port that the kernel gave; nothing for a Unix socket.
-    #[must_use]
-    pub fn address(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(listener) => listener.local_addr().ok(),
-            Self::Unix(..) => None,
-        }
-    }
-
-    /// The next connection.
+impl Listener {
+    /// The next connection that is there already, if there is one.
     ///
     /// # Errors
-    /// The system's; the listener goes on.
-    pub async fn accept(&self) -> io::Result<(Socketed, Peer)> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                stream.set_nodelay(true)?;
-                Ok((Socketed::Tcp(stream.into_std()?), Peer::Tcp(peer)))
-            }
-            Self::Unix(listener, _) => {
-                let (stream, _) = listener.accept().await?;
-                Ok((Socketed::Unix(stream.into_std()?), Peer::Unix))
-            }
-        }
+    /// The system's.
+    pub async fn accept_waiting(&self) -> io::Result<Option<(Socketed, Peer)>> {
+        let mut accepting = pin!(self.accept());
+        poll_fn(|context| match accepting.as_mut().poll(context) {
+            Poll::Ready(accepted) => Poll::Ready(accepted.map(Some)),
+            Poll::Pending => Poll::Ready(Ok(None)),
+        })
+        .await
     }
 }
 
-impl Drop for Listener {
+impl Drop for Bound {
     fn drop(&mut self) {
         if let Self::Unix(_, Some(path)) = self {
             // It may be gone already, which is as well.

@@ -5,15 +5,21 @@
 //! need not be `Send`: what a worker has, it shares with nobody.
 
 pub mod connection;
+pub mod descriptors;
 pub mod drain;
+pub mod entrance;
 mod heap;
 mod http2;
 pub mod listener;
+pub mod load;
 pub mod passed;
 mod preface;
 pub mod probes;
+mod reception;
+mod refusal;
 mod rest;
 pub mod service_manager;
+mod stream;
 pub mod watch;
 pub mod worker;
 
@@ -26,6 +32,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
+use self::connection::Wire;
 use crate::base::peer::Peer;
 use crate::transport::body::Body;
 
@@ -91,6 +98,55 @@ impl fmt::Display for ListenAddress {
     }
 }
 
+/// One listener: where it is, and how it receives who comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenSettings {
+    /// Where it is bound.
+    pub address: ListenAddress,
+    /// What is spoken on connections that are not protected by TLS.
+    pub cleartext: Wire,
+    /// Whether a proxy in front says whose each connection is.
+    pub proxy_protocol: ProxyProtocol,
+    /// What requests are for here.
+    pub purpose: Purpose,
+    /// The path at which a load balancer asks whether requests should be sent here.
+    pub health_path: Option<String>,
+}
+
+/// Whether connections begin with the header of the PROXY protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProxyProtocol {
+    /// They do not.
+    #[default]
+    Unspoken,
+    /// Each one must, and comes from a proxy that is trusted.
+    Demanded,
+}
+
+/// What requests are for at a listener.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// To be served.
+    #[default]
+    Serve,
+    /// To be sent on to the same target of this origin, which has no `/` at its end.
+    Redirect(String),
+}
+
+impl ListenSettings {
+    /// A listener at `address` that serves what comes.
+    #[must_use]
+    pub fn at(address: ListenAddress) -> Self {
+        Self {
+            address,
+            cleartext: Wire::default(),
+            proxy_protocol: ProxyProtocol::default(),
+            purpose: Purpose::default(),
+            health_path: None,
+        }
+    }
+}
+
 /// What a connection may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -110,13 +166,17 @@ pub struct Limits {
     pub websocket_idle: Duration,
     /// Most connections at a time.
     pub connections: usize,
+    /// Most requests that are answered at a time.
+    pub requests: usize,
     /// Most requests at a time on an HTTP/2 connection.
-    pub http2_streams: u32,
+    pub http2_streams: usize,
     /// After so many requests an HTTP/2 connection takes no more, and ends.
     pub http2_requests: u64,
     /// After this long an HTTP/2 connection takes no more requests, and ends.
     pub http2_age: Duration,
-    /// How long requests in flight may take to finish once the process was told to stop.
+    /// How long the process goes on, not ready, once it was told to stop.
+    pub drain_delay: Duration,
+    /// How long requests in flight may take to finish after that.
     pub drain: Duration,
 }
 
@@ -131,9 +191,11 @@ impl Default for Limits {
             keep_alive_idle: Duration::from_secs(75),
             websocket_idle: Duration::from_secs(3600),
             connections: 10_000,
+            requests: 10_000,
             http2_streams: 200,
             http2_requests: 1_000_000,
             http2_age: Duration::from_secs(3600),
+            drain_delay: Duration::ZERO,
             drain: Duration::from_secs(30),
         }
     }

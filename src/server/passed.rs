@@ -7,7 +7,7 @@ use listenfd::ListenFd;
 use socket2::SockRef;
 use tokio::net::{TcpListener, UnixListener};
 
-use super::listener::Listener;
+use super::listener::Bound;
 
 /// More are never passed to one process; a larger number is a slip.
 const MOST: usize = 64;
@@ -88,7 +88,7 @@ impl Passed {
     ///
     /// # Errors
     /// The system's; `NotFound` where none has the name.
-    pub fn take(&mut self, name: &str) -> io::Result<Vec<Listener>> {
+    pub fn take(&mut self, name: &str) -> io::Result<Vec<Bound>> {
         let (taken, left) = std::mem::take(&mut self.0)
             .into_iter()
             .partition(|(its, _)| its == name);
@@ -102,7 +102,7 @@ impl Passed {
         }
         taken
             .into_iter()
-            .map(|(_, socket)| socket.into_listener())
+            .map(|(_, socket)| socket.into_bound())
             .collect()
     }
 
@@ -113,16 +113,16 @@ impl Passed {
 }
 
 impl Socketed {
-    fn into_listener(self) -> io::Result<Listener> {
+    fn into_bound(self) -> io::Result<Bound> {
         match self {
             Self::Tcp(socket) => {
                 socket.set_nonblocking(true)?;
-                Ok(Listener::Tcp(TcpListener::from_std(socket)?))
+                Ok(Bound::Tcp(TcpListener::from_std(socket)?))
             }
             Self::Unix(socket) => {
                 socket.set_nonblocking(true)?;
                 // Its file belongs to whoever bound it.
-                Ok(Listener::Unix(UnixListener::from_std(socket)?, None))
+                Ok(Bound::Unix(UnixListener::from_std(socket)?, None))
             }
         }
     }

@@ -2,16 +2,19 @@
 //! still. A timer a request would cost more than the request's own checks.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
 use super::Limits;
+use super::load::Counted;
 use crate::transport::body::Guard;
 
 /// After this many seconds in which nothing happened a connection gives back what it holds.
@@ -28,6 +31,14 @@ pub(super) enum Wish {
     Look,
 }
 
+/// How long, and of how many bytes, what still comes after a last answer is ignored before the
+/// connection is closed. A socket that is closed while bytes are unread is reset, which can cost
+/// the peer an answer that it has not read yet, and one that writes all before it reads, any answer.
+const LINGER: Duration = Duration::from_secs(2);
+const MOST_IGNORED: usize = 16 * 1024 * 1024;
+/// What is ignored at a time.
+const IGNORED: usize = 8 * 1024;
+
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -39,8 +50,10 @@ enum Phase {
     Busy = 2,
     /// It speaks another protocol now, and is watched by whoever switched it.
     Switched = 3,
+    /// We have said everything, and the peer may still be sending.
+    Lingering = 4,
     /// It speaks HTTP/2, and watches its streams itself.
-    Streams = 4,
+    Streams = 5,
 }
 
 /// One connection, as the sweep sees it. Touched by one thread only, but it travels with a socket
@@ -54,9 +67,9 @@ pub struct Watch {
     due: AtomicU32,
     /// Whether the peer is not reading what we write.
     blocked: AtomicBool,
-    /// Whether anything but whole requests without a body came, or our side is closed: then only
-    /// the protocol's own state says what the next byte is, and it must not be given back.
-    entangled: AtomicBool,
+    /// Whether the last request had a body, of which the end may not have been read: then only the
+    /// protocol's own state says what the next byte is.
+    unread: AtomicBool,
     resting: AtomicBool,
     ending: AtomicBool,
     wish: Notify,
@@ -84,12 +97,38 @@ impl Watch {
         self.since.store(seconds.now(), Ordering::Relaxed);
     }
 
+    /// The connection is there, and has the time of a head for all that comes before its first
+    /// request has arrived whole.
+    pub(super) fn begin(&self, seconds: &Seconds) {
+        self.enter(Phase::Head, seconds);
+    }
+
     /// A request has arrived whole; the guard, dropped with the answer's body, ends it.
-    pub(super) fn busy(self: &Arc<Self>, seconds: &Seconds) -> Busy {
+    pub(super) fn busy(self: &Arc<Self>, seconds: &Seconds, counted: Counted) -> Busy {
         self.enter(Phase::Busy, seconds);
         Busy {
             watch: Arc::clone(self),
             seconds: seconds.clone(),
+            _counted: counted,
+        }
+    }
+
+    /// Whether the request that has arrived has a body.
+    pub(super) fn has_body(&self, has_body: bool) {
+        self.unread.store(has_body, Ordering::Relaxed);
+    }
+
+    /// The connection is about to be closed from our side. Between requests nothing is unread.
+    pub(super) fn closes(&self) {
+        if self.phase.load(Ordering::Relaxed) == Phase::Idle as u8 {
+            self.has_body(false);
+        }
+    }
+
+    /// We say nothing more.
+    fn linger(&self, seconds: &Seconds) {
+        if self.phase.load(Ordering::Relaxed) != Phase::Lingering as u8 {
+            self.enter(Phase::Lingering, seconds);
         }
     }
 
@@ -110,12 +149,6 @@ impl Watch {
         self.wish.notify_one();
     }
 
-    /// What the last request leaves behind: one without a body ends with its head, and is known to
-    /// have been read whole.
-    pub(super) fn took(&self, body: Took) {
-        self.entangled.store(body == Took::Body, Ordering::Relaxed);
-    }
-
     /// Resolves when the sweep wants something of the connection.
     pub(super) async fn wished(&self) -> Wish {
         self.wish.notified().await;
@@ -128,12 +161,17 @@ impl Watch {
         }
     }
 
+    /// Resolves when the sweep wants the connection to end.
+    pub(super) async fn ended(&self) {
+        while self.wished().await != Wish::End {}
+    }
+
     /// Whether there is nothing but the socket that the next request needs: every request was read
     /// whole, every answer was written, and for a while no byte has come.
     pub(super) fn may_rest(&self, seconds: &Seconds) -> bool {
         let idle = self.phase.load(Ordering::Relaxed) == Phase::Idle as u8;
         idle && !self.blocked.load(Ordering::Relaxed)
-            && !self.entangled.load(Ordering::Relaxed)
+            && !self.unread.load(Ordering::Relaxed)
             && self.still(seconds) >= RESTLESS
     }
 
@@ -170,6 +208,7 @@ impl Watch {
             0 => limits.keep_alive_idle,
             1 => limits.header_timeout,
             2 if blocked => limits.idle_between_bytes,
+            4 => LINGER,
             _ => return,
         };
         if still > limit.as_secs() {
@@ -180,20 +219,12 @@ impl Watch {
     }
 }
 
-/// What came with a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Took {
-    /// Its head, and nothing else.
-    Head,
-    /// A body too, or what may be one.
-    Body,
-}
-
 /// A request under way on a connection.
 #[derive(Debug)]
 pub struct Busy {
     watch: Arc<Watch>,
     seconds: Seconds,
+    _counted: Counted,
 }
 
 impl Guard for Busy {}
@@ -214,18 +245,23 @@ pub struct WatchedStream<S> {
     ahead: Bytes,
     watch: Arc<Watch>,
     seconds: Seconds,
+    /// How many bytes were ignored since we have said everything.
+    ignored: Option<usize>,
 }
 
 impl<S> WatchedStream<S> {
     pub(super) fn new(inner: S, watch: Arc<Watch>, seconds: Seconds) -> Self {
-        watch.enter(Phase::Idle, &seconds);
-        // A connection that sends nothing at all has the time of a head, not that of keep-alive.
-        watch.enter(Phase::Head, &seconds);
+        // A connection that sends nothing at all has the time of a head, not that of keep-alive; one
+        // that something came before on has what is left of it.
+        if watch.phase.load(Ordering::Relaxed) != Phase::Head as u8 {
+            watch.enter(Phase::Head, &seconds);
+        }
         Self {
             inner,
             ahead: Bytes::new(),
             watch,
             seconds,
+            ignored: None,
         }
     }
 
@@ -289,7 +325,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -315,11 +351,43 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
+        let polled = Pin::new(&mut self.inner).poll_flush(context);
+        // TLS takes bytes that the socket does not take yet: until it has, nothing is written.
+        self.watch
+            .blocked
+            .store(polled.is_pending(), Ordering::Relaxed);
+        polled
     }
 
+    /// Says that we have said everything, and ignores what still comes of a request that was
+    /// answered before it was read.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.watch.took(Took::Body); // what comes now is no request
-        Pin::new(&mut self.inner).poll_shutdown(context)
+        if self.watch.phase.load(Ordering::Relaxed) == Phase::Switched as u8 {
+            return Pin::new(&mut self.inner).poll_shutdown(context);
+        }
+        let mut ignored = if let Some(ignored) = self.ignored {
+            ignored
+        } else {
+            // First: whatever comes now is no request, so nothing of this may rest.
+            self.watch.linger(&self.seconds);
+            ready!(Pin::new(&mut self.inner).poll_shutdown(context))?;
+            self.ignored = Some(0);
+            0
+        };
+        while ignored < MOST_IGNORED {
+            let mut space = [MaybeUninit::uninit(); IGNORED];
+            let mut buffer = ReadBuf::uninit(&mut space);
+            match Pin::new(&mut self.inner).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    ignored += buffer.filled().len();
+                    self.ignored = Some(ignored);
+                    self.watch.has_body(true);
+                }
+                Poll::Pending if self.watch.unread.load(Ordering::Relaxed) => return Poll::Pending,
+                // Its end, or nothing to wait for.
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }

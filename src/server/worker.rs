@@ -1,6 +1,6 @@
 //! Workers, and the acceptor that feeds them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -15,10 +15,13 @@ use tokio::task::{JoinSet, LocalSet};
 
 use super::connection::{self, Shared, Wire};
 use super::drain::{Drained, Stage};
+use super::entrance::Entrance;
 use super::heap;
 use super::listener::{Listener, Socketed};
+use super::load::Load;
+use super::refusal::{Refusals, Told};
 use super::watch::{Seconds, Watch};
-use super::{Limits, Service};
+use super::{Limits, Service, reception};
 use crate::base::peer::Peer;
 use crate::transport::body::InUse;
 
@@ -50,7 +53,8 @@ impl Drop for Counted {
 }
 
 impl Workers {
-    /// Starts `count` workers; `make` runs once on each worker's own thread.
+    /// Starts `count` workers for listeners with these `entrances`, in the order of their indices;
+    /// `make` runs once on each worker's own thread, with that one's load.
     ///
     /// # Errors
     /// The system gave no thread or no event queue.
@@ -58,25 +62,33 @@ impl Workers {
         count: usize,
         limits: &Limits,
         drained: &Drained,
-        make: impl Fn() -> S + Clone + Send + 'static,
+        entrances: &Arc<[Entrance]>,
+        make: impl Fn(Rc<Load>) -> S + Clone + Send + 'static,
     ) -> io::Result<Self> {
         let mut workers = Self {
             inboxes: Vec::new(),
             threads: Vec::new(),
             limits: limits.clone(),
         };
-        for index in 0..count.max(1) {
+        let count = count.max(1);
+        let most = limits.requests.div_ceil(count);
+        for index in 0..count {
             let (sender, receiver) = mpsc::unbounded_channel();
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let (make, limits, drained) = (make.clone(), limits.clone(), drained.clone());
+            let entrances = Arc::clone(entrances);
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{index}"))
                 .spawn(move || {
                     let set = LocalSet::new();
+                    let load = Rc::new(Load::new(most));
                     let shared = Rc::new(Shared {
-                        service: make(),
+                        service: make(Rc::clone(&load)),
+                        load,
                         limits,
                         seconds: Seconds::default(),
+                        entrances,
+                        closing: Cell::new(false),
                     });
                     set.block_on(&runtime, work(receiver, shared, drained));
                 })?;
@@ -91,18 +103,25 @@ impl Workers {
 
     /// Accepts on `listener` until the drain begins. To be spawned on the control runtime.
     pub async fn accept(&self, listener: Listener, mut drained: Drained) {
+        let (mut refusals, mut failures) = (Refusals::new(), Told::default());
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = drained.reached(Stage::Draining) => return,
+                () = drained.reached(Stage::Draining) => break,
             };
             match accepted {
-                Ok((socket, peer)) => self.hand_over(socket, peer),
+                Ok((socket, peer)) => self.hand_over(socket, peer, &mut refusals),
                 Err(error) => {
-                    tracing::warn!(reason = %error, "a connection was not accepted");
+                    if let Some(count) = failures.now() {
+                        tracing::warn!(reason = %error, count, "connections were not accepted");
+                    }
                     tokio::time::sleep(BACK_OFF).await;
                 }
             }
+        }
+        // What the kernel has taken for us would be reset with the listener.
+        while let Ok(Some((socket, peer))) = listener.accept_waiting().await {
+            self.hand_over(socket, peer, &mut refusals);
         }
     }
 
@@ -115,9 +134,9 @@ impl Workers {
             .sum()
     }
 
-    fn hand_over(&self, socket: Socketed, peer: Peer) {
+    fn hand_over(&self, socket: Socketed, peer: Peer, refusals: &mut Refusals) {
         if self.connections() >= self.limits.connections {
-            return; // dropped, and so closed: nothing better can be said without reading
+            return refusals.refuse(socket, self.limits.connections);
         }
         let load = |inbox: &&Inbox| inbox.connections.load(Ordering::Relaxed);
         let Some(inbox) = self.inboxes.iter().min_by_key(load) else {
@@ -154,24 +173,22 @@ async fn work<S: Service>(
             serve((socket, InUse::new(counted)), peer, &cell, shared, drained).await;
         });
     };
+    // Until nothing is left: a connection may come with the drain on its heels, and a tunnel has
+    // left its connection's task but lives on here.
     loop {
+        let next = if shared.closing.get() {
+            Stage::Gone
+        } else {
+            Stage::Draining
+        };
         tokio::select! {
-            message = inbox.recv() => {
-                let Some(message) = message else { break };
-                begin(message, &mut connections, &drained);
-            }
+            Some(message) = inbox.recv() => begin(message, &mut connections, &drained),
             Some(_) = connections.join_next() => {}
-            () = drained.reached(Stage::Draining) => break,
+            () = drained.reached(next) => match next {
+                Stage::Gone => return,
+                _ => shared.closing.set(true),
+            },
         }
-    }
-    // What was accepted is served: a connection may have come with the drain on its heels.
-    inbox.close();
-    while let Some(message) = inbox.recv().await {
-        begin(message, &mut connections, &drained);
-    }
-    tokio::select! {
-        () = async { while connections.join_next().await.is_some() {} } => {}
-        () = drained.reached(Stage::Ended) => {}
     }
 }
 
@@ -185,7 +202,14 @@ async fn serve<S: Service>(
     shared: Rc<Shared<S>>,
     drained: Drained,
 ) {
-    let (watch, wire) = (Arc::clone(&cell.0), Wire::default());
+    let watch = Arc::clone(&cell.0);
+    let entrance = shared.entrances.get(peer.entrance);
+    if entrance.is_some_and(Entrance::receives) {
+        let socket = (socket, in_use);
+        // On the heap, so that a connection that is served at once does not pay for its size.
+        return Box::pin(reception::serve(socket, peer, watch, shared, drained)).await;
+    }
+    let wire = entrance.map_or_else(Wire::default, Entrance::cleartext);
     match socket {
         Socketed::Tcp(socket) => {
             if let Ok(stream) = TcpStream::from_std(socket) {
@@ -204,7 +228,8 @@ async fn serve<S: Service>(
 async fn sweep<S: Service>(shared: Rc<Shared<S>>, watches: Rc<RefCell<Vec<Weak<WatchCell>>>>) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     loop {
-        second.tick().await;
+        let due = second.tick().await;
+        shared.load.came_late(due.elapsed());
         shared.seconds.pass_one();
         heap::give_back(shared.seconds.now());
         watches.borrow_mut().retain(|weak| match weak.upgrade() {

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::reach::Reach;
+use super::{race, resolve};
 
 /// Why no connection came about.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +41,8 @@ pub enum Stream {
 /// [`DialError`]: of several addresses, the last one's.
 pub async fn tcp(host: &str, port: u16, limit: Duration) -> Result<Stream, DialError> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let connected = tokio::time::timeout(limit, TcpStream::connect((bare, port))).await;
+    let connecting = async { race::connect(&resolve::addresses(bare, port).await?).await };
+    let connected = tokio::time::timeout(limit, connecting).await;
     let stream = connected.map_err(|_| DialError::TimedOut(limit))??;
     // Answers go out as they are written: a small one must not wait for a full segment.
     stream.set_nodelay(true)?;
@@ -59,7 +61,7 @@ pub async fn tcp_within(
 ) -> Result<Stream, DialError> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let connecting = async {
-        let found: Vec<_> = tokio::net::lookup_host((bare, port)).await?.collect();
+        let found = resolve::addresses(bare, port).await?;
         let permitted: Vec<_> = found
             .iter()
             .copied()
@@ -68,7 +70,7 @@ pub async fn tcp_within(
         if permitted.is_empty() && !found.is_empty() {
             return Err(DialError::OutOfReach);
         }
-        Ok(TcpStream::connect(permitted.as_slice()).await?)
+        Ok(race::connect(&permitted).await?)
     };
     let connected = tokio::time::timeout(limit, connecting).await;
     let stream = connected.map_err(|_| DialError::TimedOut(limit))??;

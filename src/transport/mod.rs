@@ -3,5 +3,7 @@
 pub mod body;
 pub mod dial;
 pub mod http_client;
+pub mod race;
 pub mod reach;
+pub mod resolve;
 pub mod tls;

@@ -53,7 +53,12 @@ pub fn client_config(ca: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
     Ok(Arc::new(config))
 }
 
-fn operator_roots(path: &Path) -> Result<RootCertStore, TlsError> {
+/// The roots that an operator wrote down: each certificate in the PEM file at `path`, which are good
+/// all of them, or none is taken.
+///
+/// # Errors
+/// [`TlsError::Unreadable`], [`TlsError::NoCertificate`].
+pub fn operator_roots(path: &Path) -> Result<RootCertStore, TlsError> {
     let pem = std::fs::read(path).map_err(|cause| TlsError::Unreadable {
         path: path.to_owned(),
         cause,
@@ -89,4 +94,62 @@ fn system_roots() -> RootCertStore {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     roots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // R3: TLS 1.2 and 1.3 with authenticated encryption, HTTP/1.1 within, nothing before the handshake.
+    #[test]
+    fn only_what_is_strong_is_offered() {
+        let config = client_config(None).unwrap();
+        for suite in &config.crypto_provider().cipher_suites {
+            let name = format!("{:?}", suite.suite());
+            let aead = name.contains("_GCM_") || name.contains("_CHACHA20_POLY1305_");
+            let forward = name.starts_with("TLS13_") || name.starts_with("TLS_ECDHE_");
+            assert!(aead && forward, "{name}");
+        }
+        assert!(!config.enable_early_data);
+        assert_eq!(config.alpn_protocols, [b"http/1.1"]);
+    }
+
+    // R2: a file that is not what it should be is no reason to trust the system's roots instead.
+    #[test]
+    fn a_file_without_good_certificates_is_no_trust_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let pem = rcgen::generate_simple_self_signed(["id.test".to_owned()]).unwrap();
+        let good = pem.cert.pem();
+        let broken = good.replace("\nMII", "\nAAA");
+        let key = pem.signing_key.serialize_pem();
+        for (name, text) in [
+            ("empty", String::new()),
+            ("prose", "see the wiki".to_owned()),
+            ("key", key),
+            ("broken", broken.clone()),
+            ("good and broken", format!("{good}{broken}")),
+            ("cut", good.replace("-----END CERTIFICATE-----", "")),
+            (
+                "good and cut",
+                format!("{good}-----BEGIN CERTIFICATE-----\nMII"),
+            ),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            let outcome = client_config(Some(&path));
+            assert!(
+                matches!(outcome, Err(TlsError::NoCertificate(_))),
+                "{name}: {outcome:?}"
+            );
+        }
+        for name in [".", "missing"] {
+            let outcome = client_config(Some(&folder.path().join(name)));
+            assert!(
+                matches!(outcome, Err(TlsError::Unreadable { .. })),
+                "{name}: {outcome:?}"
+            );
+        }
+        std::fs::write(folder.path().join("good"), good).unwrap();
+        assert!(client_config(Some(&folder.path().join("good"))).is_ok());
+    }
 }

@@ -9,6 +9,10 @@ use sidegate::config::environment::Environment;
 use tempfile::TempDir;
 
 use crate::support::instance::{PUBLIC, World, yaml};
+use crate::support::provider::TestProvider;
+use crate::support::raw::exchange;
+use crate::support::upstream::Upstream;
+use crate::surroundings::Gate;
 
 const SVG: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\"><path d=\"M0 0h1v1z\"/></svg>";
 const OWN: &str = "{% extends \"base.html\" %}{% block content %}<p>Our own words: {{ advice }}</p><a href=\"{{ step.href }}\">{{ step.label }}</a>{% endblock %}";
@@ -133,4 +137,35 @@ fn what_is_no_template_no_style_and_no_logo_is_a_fault() {
     }
     let own = folder(&[]);
     assert!(faults(own.path(), ", logo: none.svg").contains("cannot be read"));
+}
+
+// A file that is new in the folder is found at a SIGHUP, one that was removed is gone with it, and one
+// that fails changes nothing.
+#[test]
+fn the_folder_is_read_again_at_a_sighup() {
+    let (provider, app) = (TestProvider::start(), Upstream::start());
+    let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let text = yaml(provider.issuer(), &app.url(), &pages(folder.path(), ""));
+    let mut gate = Gate::start(&text, home, |_| {});
+    let mut page_after = |act: &dyn Fn(), outcome: &str| {
+        act();
+        gate.process.signal("-HUP");
+        gate.process.said(&format!("\"outcome\":\"{outcome}\""));
+        let ask = "GET /oauth2/callback HTTP/1.1\r\nHost: gate.test\r\nAccept: text/html\r\nConnection: close\r\n\r\n";
+        exchange(gate.address, ask).text()
+    };
+    let style = folder.path().join("style.css");
+    let template = folder.path().join("error.html");
+    let new = page_after(&|| fs::write(&style, "/*a new style*/").unwrap(), "taken");
+    assert!(new.contains("/*a new style*/"), "{new}");
+    let broken = page_after(&|| fs::write(&template, "{% if").unwrap(), "refused");
+    assert!(broken.contains("/*a new style*/"), "{broken}");
+    let gone = page_after(
+        &|| {
+            fs::remove_file(&template).unwrap();
+            fs::remove_file(&style).unwrap();
+        },
+        "taken",
+    );
+    assert!(!gone.contains("/*a new style*/"), "{gone}");
 }

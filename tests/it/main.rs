@@ -27,6 +27,10 @@ mod demo_faults; // the provider that misbehaves does so
 #[cfg(test)]
 mod demo_provider; // the embedded provider keeps the rules of OAuth 2.0 and OpenID Connect
 #[cfg(test)]
+mod draining; // told to stop, the gate loses nothing that was begun
+#[cfg(test)]
+mod entrances; // what a listener answers by itself: a balancer's question, and the way to https
+#[cfg(test)]
 mod exposure; // an app that can be reached around the gate is said to be, or nothing runs
 #[cfg(test)]
 mod foreign_client; // a client that others wrote signs in at the embedded provider
@@ -39,23 +43,37 @@ mod fragments; // with `login.keep_fragment` a login leads back to the very frag
 #[cfg(test)]
 mod guards; // whatever a request brings, the app gets what the gate says and nothing else
 #[cfg(test)]
+mod http2; // what is asked over HTTP/2 is judged, passed and answered as over HTTP/1.1
+#[cfg(test)]
+mod http2_floods; // whoever sends what only costs is hung up on, and costs little
+#[cfg(test)]
+mod http2_rules; // every rule of HTTP/2 that a peer can break, broken
+#[cfg(test)]
 mod identity; // who somebody is comes from issuer and subject, and rules believe only what was vouched for
 #[cfg(test)]
 mod key_rotation; // session keys change without anybody being signed out
 #[cfg(test)]
 mod languages; // people read their own language, programs read English
 #[cfg(test)]
+mod lingering; // an early answer is read before the connection is closed
+#[cfg(test)]
 mod log_lines; // each line of the log is one JSON object, whatever was sent
 #[cfg(test)]
 mod login; // a login lands where it started, and the app knows who it is
+#[cfg(test)]
+mod missing_files; // a file that is not there is not done without
 #[cfg(test)]
 mod outages; // whatever is out of order behind the gate, the answer is defined
 #[cfg(test)]
 mod outbound; // what the gate connects to, and whom it believes there
 #[cfg(test)]
+mod overload; // too much at once costs those least who are in
+#[cfg(test)]
 mod passage; // what is permitted passes as it is: bodies, streams, upgrades, connections
 #[cfg(test)]
 mod plain_oauth2; // a provider without ID tokens: userinfo says who it is, or nobody is in
+#[cfg(test)]
+mod proxy_protocol; // a trusted proxy says whose a connection is, and nobody else does
 #[cfg(test)]
 mod regressions; // what an attack once found, held shut
 #[cfg(test)]
@@ -78,3 +96,6 @@ mod signing_out; // signing out ends the session here first, whatever the provid
 mod single_page_apps; // what an app of one page needs to know about its session
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod surroundings; // the machine around the process: its names, its roots, its environment
+mod tunnels; // the end of a tunnel is told in its own language, and an idle one costs little

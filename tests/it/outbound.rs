@@ -1,6 +1,7 @@
 //! What the gate connects to by itself, and what it demands of whom it meets there.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
@@ -16,12 +17,12 @@ use crate::support::provider::{Fault, TestProvider};
 use crate::support::upstream::Upstream;
 
 /// One certificate authority, for what it signs and for `ca:` in a provider's settings.
-struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params
@@ -33,14 +34,18 @@ impl Authority {
         }
     }
 
-    fn file(&self) -> tempfile::NamedTempFile {
+    pub(crate) fn file(&self) -> tempfile::NamedTempFile {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(self.issuer.pem().as_bytes()).unwrap();
         file
     }
 
     /// A server's certificate for `names`, changed by `change`.
-    fn server(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> ServerConfig {
+    pub(crate) fn server(
+        &self,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> ServerConfig {
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         change(&mut params);
@@ -128,6 +133,106 @@ fn a_certificate_that_signs_itself_is_refused() {
         .with_single_cert(vec![made.cert.der().clone()], key)
         .unwrap();
     assert_eq!(answer_before(config, &Authority::named("ours")), 503);
+}
+
+/// A server by OpenSSL, which can be told to be weak. It ends with the test.
+struct WeakServer {
+    child: Child,
+    address: String,
+}
+
+impl Drop for WeakServer {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl WeakServer {
+    fn start(certificate: &str, key: &str, arguments: &str) -> Self {
+        let mut child = Command::new("openssl")
+            .args(["s_server", "-accept", "127.0.0.1:0", "-www"])
+            .args(["-cert", certificate, "-key", key])
+            .args(arguments.split_whitespace())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let said = lines.map(Result::unwrap).find_map(|line| {
+            let address = line.strip_prefix("ACCEPT ")?;
+            Some(address.to_owned())
+        });
+        Self {
+            child,
+            address: said.expect("it said where it listens"),
+        }
+    }
+}
+
+// R3: a provider that has only old versions, only suites without authenticated encryption, or only
+// another protocol within, is not spoken to. The same server with what is right is.
+#[test]
+fn a_provider_is_spoken_to_by_strong_tls_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = Authority::named("ours");
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let made = params.signed_by(&key, &ours.issuer).unwrap();
+    let written = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (certificate, key) = (
+        written("server.pem", made.pem()),
+        written("server.key", key.serialize_pem()),
+    );
+    let ca = ours.file();
+    let app = Upstream::start();
+    for (arguments, refused) in [
+        ("-tls1_3", None),
+        ("-tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256", None),
+        ("-tls1_2 -cipher ECDHE-ECDSA-CHACHA20-POLY1305", None),
+        ("-alpn http/1.1", None),
+        ("-tls1_1 -cipher ALL@SECLEVEL=0", Some("ProtocolVersion")),
+        ("-tls1 -cipher ALL@SECLEVEL=0", Some("ProtocolVersion")),
+        (
+            "-tls1_2 -cipher ECDHE-ECDSA-AES128-SHA256",
+            Some("HandshakeFailure"),
+        ),
+        (
+            "-tls1_2 -cipher ECDHE-ECDSA-AES256-SHA",
+            Some("HandshakeFailure"),
+        ),
+        (
+            "-tls1_2 -cipher ECDHE-ECDSA-AES128-CCM8",
+            Some("HandshakeFailure"),
+        ),
+        ("-alpn h2", Some("NoApplicationProtocol")),
+    ] {
+        let server = WeakServer::start(&certificate, &key, arguments);
+        let text = yaml(&format!("https://{}", server.address), &app.url(), "").replace(
+            "    client_id:",
+            &format!(
+                "    ca: {{ file: {} }}\n    client_id:",
+                ca.path().display()
+            ),
+        );
+        let gate = Instance::start(&text, &Clock::system());
+        let fault = gate.await_fault();
+        match refused {
+            // It is OpenSSL's own page and no discovery document, but it came.
+            None => assert!(!fault.contains("TLS"), "{arguments}: {fault}"),
+            Some(alert) => {
+                assert!(fault.contains("TLS"), "{arguments}: {fault}");
+                assert!(fault.contains(alert), "{arguments}: {fault}");
+            }
+        }
+        let mut browser = Browser::new().resolve(PUBLIC, gate.address);
+        assert_eq!(browser.open(&format!("{PUBLIC}/page")).status, 503);
+    }
 }
 
 // R4: a provider's metadata lead nobody to the cloud's.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sidegate::demo::provider::Endpoint;
 
 use crate::support::browser::{Browser, Page};
-use crate::support::instance::{Instance, PUBLIC, World, register, yaml};
+use crate::support::instance::{Instance, PUBLIC, World, register, secret_file, yaml};
 use crate::support::provider::{Fault, TestProvider};
 use crate::support::upstream::Upstream;
 
@@ -370,6 +370,47 @@ fn an_answer_counts_for_its_own_login_with_any_iss() {
         assert!(browser.open(&to).sets_session(), "{iss}");
     }
     assert_eq!(world.provider.hits_of(Endpoint::Token).len(), 2);
+}
+
+// B7: an answer that says it is of another provider that people sign in at here is that one's, and its
+// code goes nowhere (RFC 9207).
+#[test]
+fn an_answer_that_calls_itself_anothers_is_redeemed_nowhere() {
+    let (plain, other) = (TestProvider::start(), TestProvider::start());
+    register(&plain, "dashboards", "/oauth2/callback/plain");
+    register(&other, "dashboards", "/oauth2/callback/other");
+    let (app, at) = (Upstream::start(), plain.issuer());
+    let secret = secret_file();
+    let own = format!(
+        "  - id: plain\n    kind: oauth2\n    authorization_endpoint: {at}/authorize\n    token_endpoint: {at}/token\n    userinfo_endpoint: {at}/userinfo\n    scopes: [openid, profile]\n    client_id: dashboards\n    client_secret: {{ file: {secret} }}\n  - id: other\n"
+    );
+    let beside = format!("  - issuer: {}\n", other.issuer());
+    let text = yaml(other.issuer(), &app.url(), "")
+        .replace(&beside, &format!("{own}    issuer: {}\n", other.issuer()));
+    let gate = Instance::start(&text, plain.clock());
+    for (iss, is_let_in) in [
+        (other.issuer().to_owned(), false),
+        (format!("{}/", other.issuer()), false),
+        ("https://anything.test".to_owned(), true),
+    ] {
+        let (before, mut browser) = (
+            plain.hits_of(Endpoint::Token).len(),
+            Browser::new().resolve(PUBLIC, gate.address),
+        );
+        let start = format!("{PUBLIC}/oauth2/start?provider=plain&return_to=/page");
+        let url = browser.reach_callback(&start, "alice");
+        let others = url.query_pairs().filter(|(name, _)| name != "iss");
+        let query: Vec<_> = others
+            .chain([("iss".into(), iss.as_str().into())])
+            .collect();
+        let mut to = url.clone();
+        to.query_pairs_mut().clear().extend_pairs(&query);
+        let answer = browser.open(to.as_str());
+        assert_eq!(answer.sets_session(), is_let_in, "{iss}");
+        let asked = plain.hits_of(Endpoint::Token).len() - before;
+        assert_eq!(asked, usize::from(is_let_in), "{iss}");
+    }
+    assert!(other.hits_of(Endpoint::Token).is_empty());
 }
 
 // G4: such a provider has no sign-out of its own; ours ends the session all the same, and says that

@@ -93,7 +93,7 @@ fn until_connections(world: &World, wanted: u64) {
     }
 }
 
-// Q3: beyond the most connections a further one is closed unread, those that are there go on, and a
+// Q3: beyond the most connections a further one is told to come again, unread; those that are there go on, and a
 // place that is free again is given.
 #[test]
 fn one_connection_too_many_is_closed_and_costs_the_others_nothing() {
@@ -103,7 +103,12 @@ fn one_connection_too_many_is_closed_and_costs_the_others_nothing() {
     world.app.forget();
     for _ in 0..5 {
         let mut further = Wire::connect(world.gate.address);
-        assert!(ask(&mut further, "/further").is_none());
+        let answer = ask(&mut further, "/further").expect("a word");
+        assert_eq!(
+            (answer.status, answer.field("retry-after")),
+            (503, Some("5"))
+        );
+        assert!(further.is_closed());
     }
     assert!(world.app.arrived().is_empty(), "nothing of it was read");
     assert_eq!(connections(&world), 2);
@@ -433,11 +438,12 @@ impl Service for Fragile {
 fn a_panic_costs_one_request() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (drain, drained) = Drain::pair();
-    let workers = Workers::start(1, &Limits::default(), &drained, || Fragile).unwrap();
+    let workers =
+        Workers::start(1, &Limits::default(), &drained, &Arc::from([]), |_| Fragile).unwrap();
     let workers = Arc::new(workers);
     let address = runtime.block_on(async {
         let any = ListenAddress::Tcp("127.0.0.1:0".parse().unwrap());
-        let mut listeners = Listener::bind(&any, &mut Passed::default()).unwrap();
+        let mut listeners = Listener::bind(&any, 0, &mut Passed::default()).unwrap();
         let listener = listeners.remove(0);
         let address = listener.address().unwrap();
         let accepting = Arc::clone(&workers);
@@ -453,7 +459,7 @@ fn a_panic_costs_one_request() {
         assert_eq!(ask(&mut wire, "/x").unwrap().text(), "fine", "{path}");
         assert_eq!(ask(&mut neighbour, "/x").unwrap().text(), "fine", "{path}");
     }
-    drain.move_on(Stage::Ended);
+    drain.move_on(Stage::Gone);
     runtime.shutdown_timeout(PATIENCE);
     Arc::into_inner(workers).unwrap().join();
 }

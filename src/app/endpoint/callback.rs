@@ -14,7 +14,7 @@ use crate::base::return_to::ReturnTo;
 use crate::gate::access::Verdict;
 use crate::gate::facts::{Asker, Facts};
 use crate::oidc::authorization::{LoginParameters, PendingLogin, Prompt, Visibility};
-use crate::oidc::callback::{AuthorizationResponse, RedeemError};
+use crate::oidc::callback::{Arrival, AuthorizationResponse, RedeemError};
 use crate::oidc::error_code::{ErrorCode, Refusal};
 use crate::oidc::token::Finality;
 use crate::provider::{LoginError, Provider};
@@ -101,7 +101,14 @@ async fn redeem(
 ) -> Result<Reply, Fault> {
     let page = visit.page_of_text(Some(pending.return_to()));
     let visibility = pending.visibility();
-    let grant = match pending.redeem(response, provider.id(), visit.now, LOGIN_LIFETIME) {
+    let others = visit.generation.providers.iter();
+    let others = others.filter(|other| other.id() != provider.id());
+    let others: Vec<_> = others.map(|other| other.issuer()).collect();
+    let arrival = Arrival {
+        provider: provider.id(),
+        other_issuers: &others,
+    };
+    let grant = match pending.redeem(response, arrival, visit.now, LOGIN_LIFETIME) {
         Err(RedeemError::Provider(refusal)) if visibility == Visibility::Unseen => {
             return Ok(not_unseen(provider, &refusal, &page, state, visit));
         }

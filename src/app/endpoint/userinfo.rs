@@ -1,6 +1,9 @@
 //! Who am I, as a page or as JSON, with the session's times; never tokens. Looking is no activity:
 //! it does not keep a session alive. `passive=1` is for scripts that look again and again: it is
 //! JSON, whatever is accepted.
+//!
+//! A session whose provider has not been heard of for too long is still one, and is told, as long as
+//! it can be renewed behind the app's next request. Looking asks nothing of the provider either.
 
 use crate::app::endpoint::Visit;
 use crate::app::endpoint::parameters::Parameters;
@@ -8,6 +11,7 @@ use crate::app::pages::{Page, WhoAmI};
 use crate::app::reply::{Answer, Reply};
 use crate::app::respond::{Fault, Form};
 use crate::gate::facts::Facts;
+use crate::session::lifetime::Word;
 
 /// Tells who is signed in.
 #[must_use]
@@ -27,6 +31,11 @@ fn tell(visit: &Visit<'_>) -> Reply {
         return Reply::refuse(Fault::LoginRequired);
     };
     let config = &visit.generation.config;
+    let word = session.word(config.session.limits, visit.now);
+    if word == Word::Overdue && session.grant.is_none() {
+        // Only a login brings the word that the app's requests need, so that is what to say.
+        return Reply::refuse(Fault::LoginRequired);
+    }
     let mut headers: Vec<String> = config
         .upstreams
         .iter()

@@ -5,6 +5,7 @@
 //! wait. Whoever renews is detached from the request, so nothing is lost with a tab that closes; a
 //! provider that does not answer ends no session (security requirements E8 to E11).
 
+mod flight;
 mod pace;
 mod table;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use self::flight::Flight;
 use self::pace::Pace;
 use self::table::{Entry, Table};
 use super::audit::{AuditEvent, AuditLog};
@@ -217,19 +219,18 @@ impl Renewals {
             }
             Some(Entry::Successor(_)) => Some(Arc::clone(session)),
         };
-        let slot = self.paced(provider, |pace| pace.slot(self.clock.now()))?;
+        let slot = self.paced(provider.id(), |pace| pace.slot(self.clock.now()))?;
         let (tell, told) = watch::channel(None);
         table.put(&session.id, Entry::UnderWay(told.clone(), unseen));
         drop(table);
         let (renewals, audit) = (Arc::clone(self), audit.clone());
         let (session, provider) = (Arc::clone(session), Arc::clone(provider));
+        let flight = Flight::new(&renewals, &session, provider.id(), tell);
         self.control.spawn(async move {
             tokio::time::sleep_until(slot).await;
             let outcome = renewals.renew(&session, &provider, &audit).await;
-            let unwanted = renewals.settle(&session, &outcome);
             // Nobody may be waiting any more.
-            drop(tell.send(Some(outcome)));
-            if let Some(grant) = unwanted {
+            if let Some(grant) = flight.land(outcome) {
                 provider.revoke(&grant.refresh_token).await;
             }
         });
@@ -248,7 +249,7 @@ impl Renewals {
             result,
             Err(RenewalError::Transient(_) | RenewalError::Regranted { .. })
         );
-        self.paced(provider, |pace| pace.heard(answered, now));
+        self.paced(provider.id(), |pace| pace.heard(answered, now));
         match result {
             Ok(renewed) => Outcome::Renewed(Arc::new(session.renewed(renewed, now))),
             Err(RenewalError::TooLittle) => Outcome::Renewed(Arc::new(session.regranted(None))),
@@ -297,9 +298,9 @@ impl Renewals {
         None
     }
 
-    fn paced<T>(&self, provider: &Provider, act: impl FnOnce(&mut Pace) -> T) -> T {
+    fn paced<T>(&self, provider: &str, act: impl FnOnce(&mut Pace) -> T) -> T {
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
-        act(paces.entry(provider.id().to_owned()).or_default())
+        act(paces.entry(provider.to_owned()).or_default())
     }
 }
 

@@ -6,26 +6,36 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use super::Findings;
+use crate::base::origin::{PublicUrl, Scheme};
 use crate::config::tree::Path;
-use crate::config::written::{ConfigFile, HeaderFamily};
+use crate::config::written::{ConfigFile, HeaderFamily, ListenFull, RedirectWritten};
 use crate::gate::client_address::{ForwardedHeader, TrustedProxies, UnixPeers};
-use crate::server::ListenAddress;
+use crate::server::connection::Wire;
+use crate::server::{ListenAddress, ListenSettings, ProxyProtocol, Purpose};
 
 /// The default of `listen`.
 const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 4180);
 /// The default of `probes.address`.
 const PROBES: ([u8; 4], u16) = ([127, 0, 0, 1], 4181);
 
+/// What listeners are checked against.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    pub(super) public_url: Option<&'a PublicUrl>,
+    pub(super) trusted_proxies: &'a TrustedProxies,
+    pub(super) probes: Option<SocketAddr>,
+}
+
 /// `listen`: at least one address, none twice, none that of the probes.
 pub(super) fn listeners(
     file: &ConfigFile,
-    probes: Option<SocketAddr>,
+    around: Around<'_>,
     findings: &mut Findings<'_>,
-) -> Vec<ListenAddress> {
+) -> Vec<ListenSettings> {
     let here = Path::root("listen");
     let Some(written) = &file.listen else {
         let address = SocketAddr::from(LISTEN);
-        return vec![ListenAddress::Tcp(address)];
+        return vec![ListenSettings::at(ListenAddress::Tcp(address))];
     };
     if written.is_empty() && !findings.is_torn(&here) {
         findings.fault(
@@ -34,38 +44,120 @@ pub(super) fn listeners(
             "write an address, such as `127.0.0.1:4180`",
         );
     }
-    let mut addresses = Vec::new();
+    let mut listeners: Vec<ListenSettings> = Vec::new();
     for (index, one) in written.iter().enumerate() {
-        let item = here.index(index).key("address");
-        let Some(text) = one.full().address else {
-            findings.fault(
-                &item,
-                "`address` is missing",
-                "write `IP:PORT`, `unix:/PATH` or `systemd:NAME`",
-            );
+        let (item, one) = (here.index(index), one.full());
+        let Some(address) = address(&one, &item.key("address"), findings) else {
             continue;
         };
-        let Some(address) = listen_address(&text, &item, findings) else {
-            continue;
-        };
-        if addresses.contains(&address) {
+        // With port 0 the kernel gives each its own.
+        let any_port = matches!(address, ListenAddress::Tcp(tcp) if tcp.port() == 0);
+        if !any_port && listeners.iter().any(|before| before.address == address) {
             findings.fault(
-                &item,
+                &item.key("address"),
                 "this address is listened on already",
                 "take one of them away",
             );
         }
         let is_probes = |probes: SocketAddr| address == ListenAddress::Tcp(probes);
-        if probes.is_some_and(|probes| probes.port() != 0 && is_probes(probes)) {
+        if around
+            .probes
+            .is_some_and(|probes| probes.port() != 0 && is_probes(probes))
+        {
             findings.fault(
-                &item,
+                &item.key("address"),
                 "the probes are answered on this address",
                 "choose another port",
             );
         }
-        addresses.push(address);
+        listeners.push(ListenSettings {
+            address,
+            cleartext: if one.h2c == Some(true) {
+                Wire::Either
+            } else {
+                Wire::Http1
+            },
+            proxy_protocol: proxy_protocol(&one, &item, around, findings),
+            purpose: purpose(&one, &item, around, findings),
+            health_path: health_path(&one, &item, findings),
+        });
     }
-    addresses
+    let serves = |one: &ListenSettings| one.purpose == Purpose::Serve;
+    if !listeners.is_empty() && !listeners.iter().any(serves) {
+        findings.fault(
+            &here,
+            "every listener only leads elsewhere, and none serves",
+            "add the listener that is led to",
+        );
+    }
+    listeners
+}
+
+fn address(one: &ListenFull, path: &Path, findings: &mut Findings<'_>) -> Option<ListenAddress> {
+    let Some(text) = &one.address else {
+        findings.fault(
+            path,
+            "`address` is missing",
+            "write `IP:PORT`, `unix:/PATH` or `systemd:NAME`",
+        );
+        return None;
+    };
+    listen_address(text, path, findings)
+}
+
+/// K7: the header is believed from proxies of ours alone, so there must be some.
+fn proxy_protocol(
+    one: &ListenFull,
+    item: &Path,
+    around: Around<'_>,
+    findings: &mut Findings<'_>,
+) -> ProxyProtocol {
+    if one.proxy_protocol != Some(true) {
+        return ProxyProtocol::Unspoken;
+    }
+    let trusted = around.trusted_proxies;
+    let nobody = trusted.networks.is_empty() && trusted.unix == UnixPeers::Untrusted;
+    if nobody && !findings.is_torn(&Path::root("trusted_proxies")) {
+        findings.fault(
+            &item.key("proxy_protocol"),
+            "no proxy is trusted, so every connection would be closed",
+            "list the proxies in `trusted_proxies`",
+        );
+    }
+    ProxyProtocol::Demanded
+}
+
+fn purpose(
+    one: &ListenFull,
+    item: &Path,
+    around: Around<'_>,
+    findings: &mut Findings<'_>,
+) -> Purpose {
+    let (Some(RedirectWritten::Https), Some(url)) = (one.redirect, around.public_url) else {
+        return Purpose::Serve;
+    };
+    if url.origin().scheme() != Scheme::Https {
+        findings.fault(
+            &item.key("redirect"),
+            "`public_url` is not `https`, so there is nothing to lead to",
+            "leave the key out",
+        );
+    }
+    Purpose::Redirect(url.origin().to_string())
+}
+
+/// A path that every balancer writes in the same way, so that it can be compared byte for byte.
+fn health_path(one: &ListenFull, item: &Path, findings: &mut Findings<'_>) -> Option<String> {
+    let path = one.health_path.as_ref()?;
+    if super::settings::is_plain_path(path) {
+        return Some(path.clone());
+    }
+    findings.fault(
+        &item.key("health_path"),
+        "not a plain path: `/`, then letters, digits, `-`, `.`, `_`, `~`, and no `/` at the end",
+        "write it like `/-/sidegate`",
+    );
+    None
 }
 
 fn listen_address(text: &str, path: &Path, findings: &mut Findings<'_>) -> Option<ListenAddress> {

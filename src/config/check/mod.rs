@@ -29,8 +29,13 @@ pub(crate) fn check(file: &ConfigFile, findings: &mut Findings<'_>) -> Option<Co
     let public_url = settings::public_url(file, findings);
     let prefix = settings::prefix(file, findings);
     let probes = probes(file, findings);
-    let listen = listen::listeners(file, probes, findings);
     let trusted_proxies = listen::trusted_proxies(file, findings);
+    let around = listen::Around {
+        public_url: public_url.as_ref(),
+        trusted_proxies: &trusted_proxies,
+        probes,
+    };
+    let listen = listen::listeners(file, around, findings);
     let limits = settings::limits(file, findings);
     let public = providers::Public {
         url: public_url.as_ref(),

@@ -130,7 +130,10 @@ fn set_spans(written: &LimitsWritten, limits: &mut Limits, findings: &mut Findin
             *setting = span;
         }
     }
-    // Zero is a sensible answer here: stop at once.
+    // Zero is a sensible answer to these: stop at once.
+    if let Some(Span(delay)) = written.drain_delay {
+        limits.drain_delay = delay;
+    }
     if let Some(Span(drain)) = written.drain {
         limits.drain = drain;
     }
@@ -160,6 +163,13 @@ fn set_counts(written: &LimitsWritten, limits: &mut Limits, findings: &mut Findi
         "connections",
         written.connections,
         &mut limits.connections,
+    );
+    at_least(1, "requests", written.requests, &mut limits.requests);
+    at_least(
+        1,
+        "http2_streams",
+        written.http2_streams,
+        &mut limits.http2_streams,
     );
     at_least(1024, "target", bytes(written.target), &mut limits.target);
     at_least(

@@ -81,10 +81,22 @@ pub struct ListenFull {
     pub address: Option<String>,
     /// Not yet: certificate and key.
     pub tls: Option<Later>,
-    /// Not yet: the PROXY protocol.
-    pub proxy_protocol: Option<Later>,
-    /// Not yet: a path for simple load balancers.
-    pub health_path: Option<Later>,
+    /// Serves HTTP/2 without TLS to peers that begin with it, beside HTTP/1.1 to those that do not. Default: `false`.
+    pub h2c: Option<bool>,
+    /// Demands the header of the PROXY protocol, version 1 or 2, from peers that are `trusted_proxies`; others are hung up on. Default: `false`.
+    pub proxy_protocol: Option<bool>,
+    /// The exact path at which a load balancer asks, with any `Host`, whether requests should be sent here: an empty 200 or 503. Default: none.
+    pub health_path: Option<String>,
+    /// Serves nothing, and leads to the same target of `public_url`, which is `https`. Default: none.
+    pub redirect: Option<RedirectWritten>,
+}
+
+/// Where a listener leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", expecting = "`https`")]
+pub enum RedirectWritten {
+    /// To `public_url`.
+    Https,
 }
 
 /// The listener of the probes.
@@ -150,13 +162,17 @@ pub struct LimitsWritten {
     pub websocket_idle: Option<Span>,
     /// The most connections at a time. Default: `10000`.
     pub connections: Option<u64>,
+    /// The most requests that are answered at a time; the last quarter is kept for those who are signed in. Default: `10000`.
+    pub requests: Option<u64>,
     /// How long connecting to an upstream may take. Default: `5s`.
     pub upstream_connect: Option<Span>,
     /// How long an upstream may take to begin its answer. Default: `60s`.
     pub upstream_first_byte: Option<Span>,
-    /// Not yet: the most streams of an HTTP/2 connection.
-    pub http2_streams: Option<Later>,
-    /// How long requests in flight may take to finish when the process is told to stop. Default: `30s`.
+    /// The most requests at a time on an HTTP/2 connection. Default: `200`.
+    pub http2_streams: Option<u64>,
+    /// How long the process goes on serving, not ready, when it is told to stop: whoever sends requests here has time to hear of it. Default: `0s`.
+    pub drain_delay: Option<Span>,
+    /// How long requests in flight may take to finish after that. Default: `30s`.
     pub drain: Option<Span>,
 }
 

@@ -189,9 +189,18 @@ fn visible(name: &'static str, value: String, limit: usize) -> Result<String, Ca
 
 // -------------------------------------------------------------------------- PendingLogin
 
+/// Whose callback a response came to.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// The provider's `id` in the configuration.
+    pub provider: &'a str,
+    /// The issuers of the other providers there.
+    pub other_issuers: &'a [&'a str],
+}
+
 impl PendingLogin {
-    /// Judges the response that came to the callback of provider `arrived_at` at `now`. The login
-    /// is spent either way.
+    /// Judges the response that came to the callback `arrival` tells of at `now`. The login is
+    /// spent either way.
     ///
     /// A refusal of the provider is told even when the login is too old, and even without the
     /// promised `iss`, which real providers forget in errors: nothing is redeemed by it.
@@ -201,7 +210,7 @@ impl PendingLogin {
     pub fn redeem(
         self,
         response: AuthorizationResponse,
-        arrived_at: &str,
+        arrival: Arrival<'_>,
         now: UnixTime,
         max_age: Duration,
     ) -> Result<CodeGrant, RedeemError> {
@@ -209,10 +218,10 @@ impl PendingLogin {
         if !self.state.equals(state.expose()) {
             return Err(RedeemError::StateMismatch);
         }
-        if self.provider != arrived_at {
+        if self.provider != arrival.provider {
             return Err(RedeemError::OtherProvider);
         }
-        let iss = self.check_iss(response.iss.as_deref());
+        let iss = self.check_iss(response.iss.as_deref(), arrival.other_issuers);
         let code = match (response.answer, iss) {
             (Answer::Code(code), Ok(())) => code,
             (Answer::Error(refusal), Ok(()) | Err(RedeemError::IssuerMissing)) => {
@@ -237,21 +246,26 @@ impl PendingLogin {
         })
     }
 
-    /// RFC 9207 section 2.4: compared as it is after URL decoding, byte for byte.
-    fn check_iss(&self, iss: Option<&str>) -> Result<(), RedeemError> {
-        match (self.response_iss, iss) {
-            (ResponseIss::Unknown, _) | (ResponseIss::Unpromised, None) => Ok(()),
-            (ResponseIss::Promised, None) => Err(RedeemError::IssuerMissing),
-            (ResponseIss::Promised | ResponseIss::Unpromised, Some(iss)) => {
-                if iss == self.issuer {
-                    Ok(())
-                } else {
-                    Err(RedeemError::IssuerMismatch {
-                        expected: self.issuer.clone(),
-                        got: identifier(iss, SHOWN),
-                    })
-                }
+    /// RFC 9207 section 2.4: compared as it is after URL decoding, byte for byte. A provider whose
+    /// issuer nobody knows may call itself what it likes, but not by the name of another one that
+    /// people sign in at here: then its answer is that one's, and so is the code.
+    fn check_iss(&self, iss: Option<&str>, others: &[&str]) -> Result<(), RedeemError> {
+        let is_right = match (self.response_iss, iss) {
+            (ResponseIss::Promised, None) => return Err(RedeemError::IssuerMissing),
+            (ResponseIss::Unpromised | ResponseIss::Unknown, None) => true,
+            (ResponseIss::Promised | ResponseIss::Unpromised, Some(iss)) => iss == self.issuer,
+            (ResponseIss::Unknown, Some(iss)) => {
+                let bare = |issuer: &str| issuer.trim_end_matches('/').to_owned();
+                !others.iter().any(|other| bare(other) == bare(iss))
             }
+        };
+        if is_right {
+            Ok(())
+        } else {
+            Err(RedeemError::IssuerMismatch {
+                expected: self.issuer.clone(),
+                got: identifier(iss.unwrap_or_default(), SHOWN),
+            })
         }
     }
 }

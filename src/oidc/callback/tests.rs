@@ -18,9 +18,16 @@ fn promising() -> ProviderMetadata {
     })
 }
 
+fn at(provider: &str) -> Arrival<'_> {
+    Arrival {
+        provider,
+        other_issuers: &["https://login.test/", "https://id.test/tenant"],
+    }
+}
+
 fn redeem(metadata: &ProviderMetadata, query: &str) -> Result<CodeGrant, RedeemError> {
     let response = AuthorizationResponse::parse(query).unwrap();
-    pending_at(metadata).redeem(response, "corp", NOW, TEN_MINUTES)
+    pending_at(metadata).redeem(response, at("corp"), NOW, TEN_MINUTES)
 }
 
 fn fault(query: &str) -> CallbackError {
@@ -217,7 +224,7 @@ fn a_code_of_another_issuer_is_refused() {
 #[test]
 fn a_code_that_came_to_another_providers_callback_is_refused() {
     let response = AuthorizationResponse::parse(&with_state("code=a")).unwrap();
-    let grant = pending_at(&metadata()).redeem(response, "other", NOW, TEN_MINUTES);
+    let grant = pending_at(&metadata()).redeem(response, at("other"), NOW, TEN_MINUTES);
     assert_eq!(grant.unwrap_err(), RedeemError::OtherProvider);
 }
 
@@ -259,7 +266,7 @@ fn a_login_that_took_too_long_is_over() {
         ),
     ] {
         let response = AuthorizationResponse::parse(&with_state("code=a")).unwrap();
-        let grant = pending_at(&metadata()).redeem(response, "corp", now, TEN_MINUTES);
+        let grant = pending_at(&metadata()).redeem(response, at("corp"), now, TEN_MINUTES);
         assert_eq!(grant.map(|_| ()), expected, "{now:?}");
     }
 }
@@ -271,4 +278,30 @@ fn an_issuer_is_not_compared_where_none_is_known() {
     let query = with_state("code=a&iss=https://github.test/login/oauth");
     let grant = redeem(&metadata, &query).unwrap();
     assert!(grant.nonce.is_none());
+}
+
+// B7: but whoever calls itself by another's name that is configured here answered for that one: the
+// code is not taken to where the login went to (RFC 9207, mix-up).
+#[test]
+fn a_nameless_provider_that_calls_itself_by_anothers_name_is_refused() {
+    let metadata = forge::oauth2_metadata();
+    for iss in [
+        "https://login.test",
+        "https://login.test/",
+        "https://id.test/tenant",
+        "https://id.test/tenant/",
+    ] {
+        for answer in ["code=a", "error=access_denied"] {
+            let query = with_state(&format!("{answer}&iss={iss}"));
+            assert!(
+                matches!(
+                    redeem(&metadata, &query),
+                    Err(RedeemError::IssuerMismatch { got, .. }) if got == iss
+                ),
+                "{query}"
+            );
+        }
+    }
+    let own = with_state("code=a&iss=https://id.test");
+    assert!(redeem(&metadata, &own).is_ok());
 }

@@ -8,7 +8,7 @@ use url::form_urlencoded;
 use super::*;
 use crate::base::secret::Secret;
 use crate::oidc::authorization::{AuthorizationRequest, LoginParameters};
-use crate::oidc::callback::{AuthorizationResponse, CodeGrant};
+use crate::oidc::callback::{Arrival, AuthorizationResponse, CodeGrant};
 use crate::oidc::client::{Client, TokenEndpointAuthMethod};
 use crate::oidc::error_code::ErrorCode;
 use crate::oidc::forge::{
@@ -27,7 +27,11 @@ fn grant(client: &Client, metadata: &ProviderMetadata) -> CodeGrant {
     let (_, pending) = AuthorizationRequest::begin(client, metadata, attempt).unwrap();
     let query = format!("code=c%20de%26x&state={STATE}");
     let response = AuthorizationResponse::parse(&query).unwrap();
-    pending.redeem(response, "corp", NOW, TEN_MINUTES).unwrap()
+    let arrival = Arrival {
+        provider: "corp",
+        other_issuers: &[],
+    };
+    pending.redeem(response, arrival, NOW, TEN_MINUTES).unwrap()
 }
 
 fn client_by(method: TokenEndpointAuthMethod, secret: Option<&str>) -> Client {

@@ -22,7 +22,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::streams::{Spawner, Streams, Verdict};
-use super::connection::{Shared, answer, finish};
+use super::connection::{Shared, answer};
 use super::drain::{Drained, Stage};
 use super::watch::{Watch, WatchedStream, Wish};
 use super::{Limits, Service};
@@ -55,7 +55,8 @@ pub(super) async fn serve<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send +
 ) {
     let streams = Streams::new(&shared.limits, shared.seconds.clone(), Arc::clone(watch));
     let service = service_fn(|request: Request<Incoming>| {
-        let (shared, under_way) = (Rc::clone(shared), streams.begin());
+        let under_way = streams.begin(shared.load.one_more());
+        let (shared, peer) = (Rc::clone(shared), peer.clone());
         async move {
             let request = head::as_http1(request);
             let response = answer(&shared, request, peer).await;
@@ -64,6 +65,8 @@ pub(super) async fn serve<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send +
     });
     let builder = builder(&shared.limits, Spawner::new(&streams));
     let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
+    // What comes after a last GOAWAY is ignored for a while, so that the peer can read that.
+    watch.has_body(true);
     watch.look_at(streams.due());
     loop {
         tokio::select! {
@@ -84,8 +87,12 @@ pub(super) async fn serve<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send +
             },
             () = drained.reached(Stage::Draining) => {
                 connection.as_mut().graceful_shutdown();
-                finish(&mut connection, watch, &mut drained).await;
-                break;
+                break tokio::select! {
+                    biased;
+                    _ = &mut connection => {}
+                    () = watch.ended() => {}
+                    () = drained.reached(Stage::Ended) => {}
+                };
             }
         }
     }
@@ -101,7 +108,7 @@ fn builder(limits: &Limits, spawner: Spawner) -> http2::Builder<Spawner> {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
-        .max_concurrent_streams(limits.http2_streams)
+        .max_concurrent_streams(u32::try_from(limits.http2_streams).unwrap_or(u32::MAX))
         .max_header_list_size(u32::try_from(list).unwrap_or(u32::MAX))
         .max_local_error_reset_streams(ERRORS)
         .max_pending_accept_reset_streams(EARLY_RESETS);

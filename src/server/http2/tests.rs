@@ -1,6 +1,6 @@
 //! One connection over a pair of pipes, frame by frame; the sweep passes when the test says so.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -10,9 +10,10 @@ use hyper::body::Incoming;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::task::LocalSet;
 
-use crate::base::peer::Peer;
+use crate::base::peer::{Peer, PeerAddress};
 use crate::server::connection::{Shared, Wire, serve};
 use crate::server::drain::{Drain, Stage};
+use crate::server::load::Load;
 use crate::server::watch::{Seconds, Watch};
 use crate::server::{HeadLimit, Limits, Service};
 use crate::transport::body::{Body, InUse};
@@ -102,11 +103,14 @@ impl Client {
         let shared = Rc::new(Shared {
             service,
             limits: limits.clone(),
+            load: Rc::new(Load::new(usize::MAX)),
             seconds: seconds.clone(),
+            entrances: Arc::from([]),
+            closing: Cell::new(false),
         });
         let served = serve(
             (ours, InUse::new(())),
-            (Peer::Unix, wire),
+            (Peer::new(PeerAddress::Unix, 0), wire),
             Arc::clone(&watch),
             shared,
             drained,
@@ -430,7 +434,8 @@ fn a_drain_finishes_what_has_begun_and_takes_no_more() {
             .say(&frame(WINDOW_UPDATE, 0, 1, &99_u32.to_be_bytes()))
             .await;
         assert_eq!(client.body(1).await, "/small");
-        turns().await;
+        // Our side is closed; the peer has a moment to close its own.
+        client.pass(3).await;
         assert!(client.is_over());
     });
 }

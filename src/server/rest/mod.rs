@@ -8,6 +8,7 @@ mod tests;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
+use super::connection::LULL;
 use super::drain::{Drained, Stage};
 use super::heap;
 use super::watch::{Watch, WatchedStream, Wish};
@@ -38,11 +39,7 @@ pub(super) async fn until_read<S: AsyncRead + AsyncWrite + Unpin>(
             biased;
             read = stream.read(&mut first) => break read.unwrap_or(0),
             wish = watch.wished() => if wish == Wish::End { return Woken::Over },
-            () = drained.reached(Stage::Draining) => {
-                // Nobody is left to tell where this fails.
-                drop(stream.shutdown().await);
-                return Woken::Over;
-            }
+            () = drained.reached(Stage::Draining) => break last_words(stream, &mut first).await,
         }
     };
     watch.rest(false);
@@ -51,4 +48,21 @@ pub(super) async fn until_read<S: AsyncRead + AsyncWrite + Unpin>(
     }
     stream.put_back(Bytes::copy_from_slice(&first));
     Woken::Read
+}
+
+/// The stop has begun. A request that is on its way is waited for; where none comes, the connection
+/// is closed.
+async fn last_words<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut WatchedStream<S>,
+    first: &mut [u8],
+) -> usize {
+    tokio::select! {
+        biased;
+        read = stream.read(first) => read.unwrap_or(0),
+        () = tokio::time::sleep(LULL) => {
+            // Nobody is left to tell where this fails.
+            drop(stream.shutdown().await);
+            0
+        }
+    }
 }

@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::json;
 use sidegate::demo::provider::Endpoint;
 
-use super::{RECHECK, await_renewals, await_successor, renewals, status, until};
+use super::{GRACE, RECHECK, await_end, await_renewals, await_successor, renewals, status, until};
 use crate::support::instance::{PUBLIC, World};
 use crate::support::provider::{Fault, Gate, IdTokenFault};
 
@@ -147,4 +147,58 @@ fn a_client_that_may_not_renew_any_more_asks_the_person() {
         let page = alice.visit(&format!("{PUBLIC}/page"));
         assert_eq!(page.answer.status, 200, "{code}");
     }
+}
+
+// E17: who signs out with a cookie that was overtaken gives back the token of its successor, too: it is
+// the one that is still good.
+#[test]
+fn signing_out_with_an_old_cookie_revokes_what_came_of_it() {
+    let world = World::start();
+    let mut alice = world.signed_in("alice");
+    let mut old = alice.clone();
+    world.gate.clock.advance(RECHECK);
+    await_successor(&mut alice);
+    let answer = old.submit(&format!("{PUBLIC}/oauth2/sign_out"), PUBLIC, "");
+    assert_eq!(answer.status, 303);
+    until("no token was revoked", || {
+        !world.provider.hits_of(Endpoint::Revoke).is_empty()
+    });
+    let value = |endpoint, name| {
+        let hits = world.provider.hits_of(endpoint);
+        hits.iter()
+            .find_map(|hit| hit.form.value(name).map(str::to_owned))
+            .unwrap()
+    };
+    let spent = value(Endpoint::Token, "refresh_token");
+    assert_ne!(value(Endpoint::Revoke, "token"), spent);
+    // Neither cookie is good for anything any more.
+    world.gate.clock.advance(RECHECK);
+    for browser in [&alice, &old] {
+        await_end(browser);
+    }
+    assert_eq!(renewals(&world), 1);
+}
+
+// E10: while the provider cannot be asked, a session that is too old to go by is told as one, without
+// asking, and can be ended; the app is not reached with it.
+#[test]
+fn a_session_whose_word_is_too_old_is_told_and_ended_without_the_provider() {
+    let world = World::start();
+    let mut alice = world.signed_in("alice");
+    world.provider.set_fault(Fault::HungUp(Endpoint::Token));
+    world.gate.clock.advance(RECHECK + GRACE);
+    for query in ["", "?passive=1"] {
+        let at = format!("{PUBLIC}/oauth2/userinfo{query}");
+        let answer = alice.fetch("GET", &at, "Accept: application/json\r\n");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.json()["email"], "alice@example.com");
+        assert_eq!(answer.field("set-cookie"), None);
+    }
+    assert_eq!(renewals(&world), 0, "looking asks for nothing");
+    world.app.forget();
+    assert_eq!(status(&mut alice, "/x"), 503);
+    assert!(world.app.arrived().is_empty());
+    let answer = alice.submit(&format!("{PUBLIC}/oauth2/sign_out"), PUBLIC, "");
+    assert_eq!(answer.status, 303);
+    assert_eq!(status(&mut alice, "/oauth2/userinfo"), 401);
 }

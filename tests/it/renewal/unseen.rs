@@ -151,3 +151,21 @@ fn a_provider_that_is_not_there_for_the_browser_locks_nobody_out() {
     world.gate.clock.advance(GRACE);
     assert_eq!(status(&mut alice, "/api"), 401, "not beyond it");
 }
+
+// E10: where nothing but a login brings a word again, whoever asks about the session hears what the
+// app's requests hear; and it can be ended.
+#[test]
+fn a_session_that_only_a_login_renews_is_told_as_over_when_its_word_is_too_old() {
+    let world = without_refresh_tokens();
+    let mut alice = world.signed_in("alice");
+    world.gate.clock.advance(RECHECK);
+    assert_eq!(status(&mut alice, "/oauth2/userinfo?passive=1"), 200);
+    world.gate.clock.advance(GRACE);
+    for path in ["/oauth2/userinfo?passive=1", "/oauth2/userinfo", "/x"] {
+        let answer = alice.fetch("GET", &format!("{PUBLIC}{path}"), "");
+        assert_eq!(answer.status, 401, "{path}");
+        assert_eq!(answer.json()["code"], "login_required", "{path}");
+    }
+    let answer = alice.submit(&format!("{PUBLIC}/oauth2/sign_out"), PUBLIC, "");
+    assert_eq!(answer.status, 303);
+}

@@ -31,6 +31,8 @@ pub(crate) const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 /// A running gate. It stops when it is dropped.
 pub(crate) struct Instance {
     pub(crate) address: SocketAddr,
+    /// All of them, in the order of `listen`.
+    pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) probes: SocketAddr,
     pub(crate) clock: Clock,
     pub(crate) shared: Arc<Shared>,
@@ -57,10 +59,13 @@ impl Write for Log {
 impl Instance {
     /// Starts the gate that `yaml` describes; `listen` and `probes` are added.
     pub(crate) fn start(yaml: &str, clock: &Clock) -> Self {
+        Self::start_listening(yaml, "listen: [{ address: 127.0.0.1:0 }]", clock)
+    }
+
+    /// Starts the gate that `yaml` describes, with these listeners; `probes` are added.
+    pub(crate) fn start_listening(yaml: &str, listen: &str, clock: &Clock) -> Self {
         sidegate::transport::tls::install_crypto();
-        let text = format!(
-            "{yaml}\nlisten: [{{ address: 127.0.0.1:0 }}]\nprobes: {{ address: 127.0.0.1:0 }}\n"
-        );
+        let text = format!("{yaml}\n{listen}\nprobes: {{ address: 127.0.0.1:0 }}\n");
         let verdict = Verdict::of_text(&text, &Environment::of_process());
         let faults: Vec<String> = verdict.faults.iter().map(ToString::to_string).collect();
         let config = verdict
@@ -84,16 +89,17 @@ impl Instance {
             runtime.block_on(async {
                 let app = App::start(config, moved, 2, logs).await.unwrap();
                 started
-                    .send((app.addresses[0], app.probes, Arc::clone(app.shared())))
+                    .send((app.addresses.clone(), app.probes, Arc::clone(app.shared())))
                     .unwrap();
                 drop(stopped.await);
                 app.stop().await;
             });
             drop(writer);
         });
-        let (address, probes, shared) = starting.recv().unwrap();
+        let (addresses, probes, shared) = starting.recv().unwrap();
         Self {
-            address,
+            address: addresses[0],
+            addresses,
             probes,
             clock: clock.clone(),
             shared,
@@ -233,6 +239,34 @@ impl World {
     /// With these further lines of configuration.
     pub(crate) fn with(more: &str) -> Self {
         Self::before(Upstream::start(), more)
+    }
+
+    /// With these listeners, and these further lines of configuration.
+    pub(crate) fn listening(listen: &str, more: &str) -> Self {
+        Self::listening_before(Upstream::start(), listen, more)
+    }
+
+    /// The same before this app.
+    pub(crate) fn listening_before(app: Upstream, listen: &str, more: &str) -> Self {
+        let url = app.url();
+        Self {
+            app,
+            ..Self::listening_at(&url, listen, more)
+        }
+    }
+
+    /// The same before what is at `url`.
+    pub(crate) fn listening_at(url: &str, listen: &str, more: &str) -> Self {
+        let (provider, app) = (TestProvider::start(), Upstream::start());
+        register(&provider, "dashboards", "/oauth2/callback");
+        let text = yaml(provider.issuer(), url, more);
+        let world = Self {
+            gate: Instance::start_listening(&text, listen, provider.clock()),
+            provider,
+            app,
+        };
+        world.await_provider();
+        world
     }
 
     /// Before this app.

@@ -2,7 +2,9 @@
 
 pub(crate) mod browser;
 pub(crate) mod foreign;
+pub(crate) mod frames;
 pub(crate) mod instance;
+pub(crate) mod own_process;
 pub(crate) mod process;
 pub(crate) mod provider;
 pub(crate) mod raw;

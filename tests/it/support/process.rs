@@ -41,6 +41,11 @@ impl Running {
         }
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal, such as `-HUP`.
     pub(crate) fn signal(&self, signal: &str) {
         assert!(kill(self.child.id(), signal));

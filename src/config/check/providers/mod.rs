@@ -14,6 +14,7 @@ use crate::config::written::ConfigFile;
 use crate::config::written::provider::{HintWritten, ProviderWritten, RefreshTokensWritten};
 use crate::oidc::client::{Registration, TokenEndpointAuthMethod};
 use crate::provider::{AuthMethod, IdTokenHint, ProviderSettings, RefreshTokens};
+use crate::transport::tls::{self, TlsError};
 
 /// The id of an only provider that has none.
 const ONLY: &str = "default";
@@ -231,22 +232,18 @@ impl One<'_> {
         let Some(ca) = &self.written.ca else { return };
         let here = self.key("ca").key("file");
         findings.was_read(ca.file.clone());
-        match std::fs::read(&ca.file) {
-            Err(error) => findings.fault(
+        match tls::operator_roots(&ca.file) {
+            Ok(_) => {}
+            Err(TlsError::Unreadable { cause, .. }) => findings.fault(
                 &here,
-                format!("the file cannot be read ({})", error.kind()),
+                format!("the file cannot be read ({})", cause.kind()),
                 "write the path of a file of PEM certificates",
             ),
-            Ok(bytes) => {
-                let begin = b"-----BEGIN CERTIFICATE-----";
-                if !bytes.windows(begin.len()).any(|window| window == begin) {
-                    findings.fault(
-                        &here,
-                        "there is no PEM certificate in the file",
-                        "it begins with `-----BEGIN CERTIFICATE-----`",
-                    );
-                }
-            }
+            Err(TlsError::NoCertificate(_) | TlsError::Refused(_)) => findings.fault(
+                &here,
+                "not a file of PEM certificates, all of them good",
+                "it begins with `-----BEGIN CERTIFICATE-----`",
+            ),
         }
     }
 }

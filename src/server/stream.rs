@@ -1,0 +1,103 @@
+//! What carries a connection that something stands before: the header of a proxy, or TLS.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf as _, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::listener::Socketed;
+
+/// A socket of either kind, and bytes of it that were read ahead.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    socket: Socket,
+    ahead: Bytes,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Ahead {
+    /// Nothing was read yet. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn new(socket: Socketed) -> io::Result<Self> {
+        let socket = match socket {
+            Socketed::Tcp(socket) => Socket::Tcp(TcpStream::from_std(socket)?),
+            Socketed::Unix(socket) => Socket::Unix(UnixStream::from_std(socket)?),
+        };
+        let ahead = Bytes::new();
+        Ok(Self { socket, ahead })
+    }
+
+    /// Gives back what was read ahead; it is read before anything else.
+    pub(super) fn put_back(&mut self, bytes: Bytes) {
+        self.ahead = bytes;
+    }
+}
+
+/// Calls the method of whichever socket it is.
+macro_rules! on_socket {
+    ($self:ident, $socket:ident => $call:expr) => {
+        match &mut $self.get_mut().socket {
+            Socket::Tcp($socket) => $call,
+            Socket::Unix($socket) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Ahead {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let length = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(self.ahead.get(..length).unwrap_or_default());
+            self.ahead.advance(length);
+            if self.ahead.is_empty() {
+                self.ahead = Bytes::new(); // its memory is not needed any more
+            }
+            return Poll::Ready(Ok(()));
+        }
+        on_socket!(self, socket => Pin::new(socket).poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Ahead {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        on_socket!(self, socket => Pin::new(socket).poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        on_socket!(self, socket => Pin::new(socket).poll_write_vectored(context, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_socket!(self, socket => Pin::new(socket).poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_socket!(self, socket => Pin::new(socket).poll_shutdown(context))
+    }
+}

@@ -1,0 +1,128 @@
+//! The gate as a process of its own, before an app that a test brings, with every route public.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+
+use tempfile::TempDir;
+
+use super::instance::{key_file, secret_file};
+use super::raw::PATIENCE;
+
+/// A running gate. It is killed when it is dropped.
+pub(crate) struct OwnProcess {
+    pub(crate) address: SocketAddr,
+    pub(crate) probes: SocketAddr,
+    _folder: TempDir,
+    child: Child,
+    said: Receiver<String>,
+}
+
+impl Drop for OwnProcess {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The configuration, to which `more` is added.
+pub(crate) fn write_config(folder: &Path, app: &str, more: &str) {
+    let text = format!(
+        "public_url: https://gate.test\nproviders:\n  - issuer: https://127.0.0.1:1\n    client_id: dashboards\n    client_secret: {{ file: {} }}\nsession: {{ keys: [{{ file: {} }}] }}\nupstreams: {{ app: \"{app}\" }}\nroutes: [{{ access: public }}]\n{more}\n",
+        secret_file(),
+        key_file(),
+    );
+    std::fs::write(folder.join("sidegate.yaml"), text).unwrap();
+}
+
+/// Where listeners are bound in most tests.
+pub(crate) const ANYWHERE: &str =
+    "listen: [{ address: 127.0.0.1:0 }]\nprobes: { address: 127.0.0.1:0 }";
+
+impl OwnProcess {
+    /// Before `app`, with these lines more.
+    pub(crate) fn before(app: &str, more: &str) -> Self {
+        Self::as_limited("", app, more)
+    }
+
+    /// The same; first the shell runs `limit`, such as `ulimit -n 100;`.
+    pub(crate) fn as_limited(limit: &str, app: &str, more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        write_config(folder.path(), app, &format!("{ANYWHERE}\n{more}"));
+        let script = format!("{limit} exec \"$0\" run");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_sidegate")]);
+        Self::start(command, folder)
+    }
+
+    /// Runs `command` in `folder`, and waits until it listens.
+    pub(crate) fn start(mut command: Command, folder: TempDir) -> Self {
+        let command = command.current_dir(folder.path()).env_clear();
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (tell, said) = mpsc::channel();
+        // What nobody reads must not keep the process from writing.
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                drop(tell.send(line));
+            }
+        });
+        let nowhere = ([127, 0, 0, 1], 0).into();
+        let mut running = Self {
+            address: nowhere,
+            probes: nowhere,
+            _folder: folder,
+            child,
+            said,
+        };
+        let line = running.said("addresses");
+        let word = |name: &str| {
+            let (_, rest) = line.split_once(name).unwrap();
+            let word = rest.trim_start_matches(['"', ':', '=']);
+            let word = word.split(['"', ' ']).next().unwrap();
+            word.parse().unwrap_or_else(|_| panic!("{name} in {line}"))
+        };
+        (running.address, running.probes) = (word("addresses"), word("probes"));
+        running
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line with this word.
+    pub(crate) fn said(&mut self, word: &str) -> String {
+        let mut before = Vec::new();
+        while let Ok(line) = self.said.recv_timeout(PATIENCE) {
+            if line.contains(word) {
+                return line;
+            }
+            before.push(line);
+        }
+        panic!("`{word}` was never said: {}", before.join("\n"))
+    }
+
+    /// Sends a signal, such as `-TERM`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.pid().to_string();
+        let told = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(told.success());
+    }
+
+    /// Its exit status, once it has ended.
+    pub(crate) fn ended(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
+    /// What it holds in memory, in KiB.
+    pub(crate) fn resident(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.pid());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        number.and_then(|number| number.parse().ok()).unwrap()
+    }
+}
