@@ -8,6 +8,7 @@ pub mod connection;
 pub mod descriptors;
 pub mod drain;
 pub mod entrance;
+pub mod handover;
 mod heap;
 mod http2;
 pub mod listener;

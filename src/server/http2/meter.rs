@@ -241,7 +241,11 @@ mod tests {
             for chunk in bytes.chunks(piece) {
                 walker.walk(chunk, |kind, length| found.push((kind, length)));
             }
-            assert_eq!(found, [(4, 6), (1, 300), (0, 0), (0, 70_000), (6, 8)], "{piece}");
+            assert_eq!(
+                found,
+                [(4, 6), (1, 300), (0, 0), (0, 70_000), (6, 8)],
+                "{piece}"
+            );
         }
     }
 

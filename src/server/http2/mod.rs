@@ -8,6 +8,7 @@
 mod tests;
 
 mod head;
+mod meter;
 mod streams;
 
 use std::convert::Infallible;
@@ -21,6 +22,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use self::meter::Metered;
 use self::streams::{Spawner, Streams, Verdict};
 use super::connection::{Shared, answer};
 use super::drain::{Drained, Stage};
@@ -64,7 +66,8 @@ pub(super) async fn serve<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send +
         }
     });
     let builder = builder(&shared.limits, Spawner::new(&streams));
-    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
+    let stream = TokioIo::new(Metered::new(stream, shared.seconds.clone()));
+    let mut connection = Box::pin(builder.serve_connection(stream, service));
     // What comes after a last GOAWAY is ignored for a while, so that the peer can read that.
     watch.has_body(true);
     watch.look_at(streams.due());

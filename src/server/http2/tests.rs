@@ -103,7 +103,7 @@ impl Client {
         let shared = Rc::new(Shared {
             service,
             limits: limits.clone(),
-            load: Rc::new(Load::new(usize::MAX)),
+            load: Rc::new(Load::new(1_000)),
             seconds: seconds.clone(),
             entrances: Arc::from([]),
             closing: Cell::new(false),

@@ -192,7 +192,11 @@ impl Http2 {
         let head = self.wire.exactly(9);
         let [a, b, c, kind, flags, d, e, f, g] = head.try_into().ok()?;
         let length = u32::from_be_bytes([0, a, b, c]) as usize;
-        let payload = self.wire.exactly(length);
+        let payload = if length == 0 {
+            Vec::new()
+        } else {
+            self.wire.exactly(length)
+        };
         (payload.len() == length).then_some(Came {
             kind,
             flags,
