@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::connection::{self, Shared, Wire};
+use super::connection::{self, Shared};
 use super::drain::{Drained, Stage};
 use super::entrance::Entrance;
 use super::listener::Socketed;
@@ -34,13 +34,14 @@ const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nCache-Control: no-store\r\n
 /// Receives one connection and serves it to its end.
 pub(super) async fn serve<S: Service>(
     (socket, in_use): (Socketed, InUse),
-    (mut peer, wire): (Peer, Wire),
+    mut peer: Peer,
     watch: Arc<Watch>,
     shared: Rc<Shared<S>>,
     mut drained: Drained,
 ) {
     watch.begin(&shared.seconds);
-    let Some(entrance) = shared.entrances.get(peer.entrance) else {
+    let entrances = Arc::clone(&shared.entrances);
+    let Some(entrance) = entrances.get(peer.entrance) else {
         return;
     };
     let received = tokio::select! {
@@ -50,7 +51,8 @@ pub(super) async fn serve<S: Service>(
         () = drained.reached(Stage::Ended) => return,
     };
     if let Some(stream) = received {
-        connection::serve((stream, in_use), (peer, wire), watch, shared, drained).await;
+        let wire = (peer, stream.wire(entrance.cleartext()));
+        connection::serve((stream, in_use), wire, watch, shared, drained).await;
     }
 }
 

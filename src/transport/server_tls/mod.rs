@@ -254,7 +254,7 @@ impl Seen {
                     .with_cert_resolver(resolver)
             }
         };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         if self.roots.is_none() {
             config.ticketer = Arc::clone(&sessions.tickets);
             config.session_storage = Arc::clone(&sessions.stored);
