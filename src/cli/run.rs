@@ -14,7 +14,7 @@ use crate::app::log_line::Level;
 use crate::app::log_names::UserLogging;
 use crate::app::start::StartError;
 use crate::app::telemetry::{ColourWish, Format, Telemetry};
-use crate::app::{App, Logs, exposure, reload};
+use crate::app::{App, Logs, certificates, exposure, reload};
 use crate::base::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::log::{LogFormat, LogLevel, LogSettings};
@@ -186,6 +186,11 @@ async fn serve(
     let following = file
         .clone()
         .map(|path| tokio::spawn(reload::follow_files(path, Arc::clone(&shared))));
+    let certificates = Arc::clone(&shared.certificates);
+    let looking = tokio::spawn(certificates::follow(
+        certificates,
+        shared.live.clock.clone(),
+    ));
     let mut exposed = pin!(exposure::follow(Arc::clone(&shared)));
     let mut successor: Option<Successor> = None;
     let end = loop {
@@ -216,6 +221,7 @@ async fn serve(
     if let Some(following) = following {
         following.abort();
     }
+    looking.abort();
     if let End::Succeeded(pid) = end {
         tracing::info!(pid, "a successor serves: requests in flight finish");
         manager.tell(Notice::Succeeded(pid));

@@ -35,6 +35,7 @@ use hyper::body::Incoming;
 
 use crate::base::peer::Peer;
 use crate::transport::body::Body;
+use crate::transport::server_tls::ServerTls;
 
 /// What answers requests, one a worker.
 pub trait Service: 'static {
@@ -103,6 +104,8 @@ impl fmt::Display for ListenAddress {
 pub struct ListenSettings {
     /// Where it is bound.
     pub address: ListenAddress,
+    /// How TLS is spoken there, if it is.
+    pub tls: Option<ServerTls>,
     /// Whether a proxy in front says whose each connection is.
     pub proxy_protocol: ProxyProtocol,
     /// What requests are for here.
@@ -137,6 +140,7 @@ impl ListenSettings {
     pub fn at(address: ListenAddress) -> Self {
         Self {
             address,
+            tls: None,
             proxy_protocol: ProxyProtocol::default(),
             purpose: Purpose::default(),
             health_path: None,

@@ -22,6 +22,15 @@ const TAKEN: usize = 16 * 1024;
 /// How often the log hears of it.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
+/// How whoever is turned away hears of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    /// By an answer in plain HTTP.
+    Plain,
+    /// By the end of the connection.
+    None,
+}
+
 /// Turns connections away, each with a word where there is room for one.
 #[derive(Debug)]
 pub(super) struct Refusals {
@@ -37,8 +46,8 @@ impl Refusals {
         }
     }
 
-    /// Says that there is no room for `socket` among `most`. Called on the control runtime.
-    pub(super) fn refuse(&mut self, socket: Socketed, most: usize) {
+    /// Says by `word` that there is no room for `socket` among `most`. Called on the control runtime.
+    pub(super) fn refuse(&mut self, socket: Socketed, word: Word, most: usize) {
         if let Some(count) = self.told.now() {
             tracing::warn!(
                 reason = "connections_full",
@@ -46,6 +55,9 @@ impl Refusals {
                 limit = most,
                 "connections were refused: limits.connections is reached"
             );
+        }
+        if word == Word::None {
+            return; // dropped, and so closed
         }
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return; // dropped, and so closed

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::Findings;
+use super::{Findings, listen_tls};
 use crate::base::origin::{PublicUrl, Scheme};
 use crate::config::tree::Path;
 use crate::config::written::{ConfigFile, HeaderFamily, ListenFull, RedirectWritten};
@@ -71,6 +71,10 @@ pub(super) fn listeners(
         }
         listeners.push(ListenSettings {
             address,
+            tls: one
+                .tls
+                .as_ref()
+                .and_then(|tls| listen_tls::tls(tls, &item.key("tls"), findings)),
             proxy_protocol: proxy_protocol(&one, &item, around, findings),
             purpose: purpose(&one, &item, around, findings),
             health_path: health_path(&one, &item, findings),
@@ -130,6 +134,13 @@ fn purpose(
     let (Some(RedirectWritten::Https), Some(url)) = (one.redirect, around.public_url) else {
         return Purpose::Serve;
     };
+    if one.tls.is_some() {
+        findings.fault(
+            &item.key("redirect"),
+            "this listener speaks TLS already",
+            "take `tls` or `redirect` away",
+        );
+    }
     if url.origin().scheme() != Scheme::Https {
         findings.fault(
             &item.key("redirect"),
