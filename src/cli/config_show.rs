@@ -1,6 +1,7 @@
 //! `sidegate config show`: the settings in force, defaults and all, secrets masked.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::yaml::Shown;
@@ -14,7 +15,9 @@ use crate::provider::{
     Admit, AuthMethod, ClaimPaths, EmailTrust, IdTokenHint, ProviderKind, ProviderSettings,
     UserInfoUse,
 };
-use crate::proxy::{HostPolicy, IdentityField, Privacy, UpstreamAddress, UpstreamSettings};
+use crate::proxy::{
+    HostPolicy, IdentityField, Privacy, Protocol, UpstreamSettings, UpstreamTls, Verification,
+};
 use crate::server::{ListenSettings, ProxyProtocol, Purpose};
 use crate::session::SameSite;
 
@@ -241,13 +244,14 @@ fn session(config: &Config) -> Shown {
 }
 
 fn upstream(upstream: &UpstreamSettings) -> (String, Shown) {
-    let url = match &upstream.address {
-        UpstreamAddress::Unix(path) => format!("unix:{}", path.display()),
-        UpstreamAddress::Tcp { host, port } if host.contains(':') => {
-            format!("http://[{host}]:{port}")
-        }
-        UpstreamAddress::Tcp { host, port } => format!("http://{host}:{port}"),
+    let url = match upstream.urls().as_slice() {
+        [url] => Shown::text(url.as_str()),
+        urls => Shown::texts(urls),
     };
+    let http2 = Shown::word(match upstream.protocol {
+        Protocol::Http1 => "false",
+        Protocol::Http2 => "true",
+    });
     let host = match &upstream.host {
         HostPolicy::Preserve => Shown::word("preserve"),
         HostPolicy::Upstream => Shown::word("upstream"),
@@ -264,7 +268,8 @@ fn upstream(upstream: &UpstreamSettings) -> (String, Shown) {
         (rule.name.as_str().to_owned(), Shown::text(field))
     });
     let shown = Shown::map([
-        ("url", Shown::text(url)),
+        ("url", url),
+        ("http2", http2),
         ("host", host),
         ("headers", Shown::Map(headers.collect())),
         (
@@ -275,7 +280,28 @@ fn upstream(upstream: &UpstreamSettings) -> (String, Shown) {
             }),
         ),
     ]);
-    (upstream.name.clone(), shown)
+    let tls = upstream.tls.as_ref().map(tls);
+    (upstream.name.clone(), shown.with("tls", tls))
+}
+
+fn tls(tls: &UpstreamTls) -> Shown {
+    let file = |file: &Option<PathBuf>| {
+        file.as_ref()
+            .map(|file| Shown::text(file.display().to_string()))
+    };
+    let server_name = tls.server_name.as_ref().map(ToString::to_string);
+    let skipped = match tls.verification {
+        Verification::Demanded => "false",
+        Verification::Skipped => "true",
+    };
+    Shown::map([("insecure_skip_verification", Shown::word(skipped))])
+        .with(
+            "ca",
+            file(&tls.files.ca).map(|file| Shown::map([("file", file)])),
+        )
+        .with("server_name", server_name.map(Shown::text))
+        .with("certificate", file(&tls.files.certificate))
+        .with("key", file(&tls.files.key))
 }
 
 fn route(route: &Route, config: &Config) -> Shown {

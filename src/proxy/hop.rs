@@ -10,6 +10,7 @@ use http::header::{
 };
 
 use super::head::{constant, is_websocket};
+use super::trailers;
 use crate::gate::facts::Upgrade;
 
 /// Fields that no `Connection` may name away: they mean something to the message itself.
@@ -21,14 +22,22 @@ fn is_protected(name: &HeaderName) -> bool {
 }
 
 pub(super) fn strip_request(headers: &mut HeaderMap, upgrade: Upgrade) {
+    // Looked at first: `Connection` names it, as it must (RFC 9110 section 10.1.4).
+    let trailers_are_read = headers.contains_key(TE) && trailers::are_read(headers);
     strip_named(headers);
     strip_always(headers);
+    if !trailers::is_grpc(headers) {
+        headers.remove(TRAILER);
+    }
     headers.remove(PROXY_AUTHORIZATION);
     write_framing_anew(headers);
     let protocol = headers.remove(UPGRADE);
     if let (true, Some(protocol)) = (is_websocket(upgrade), protocol) {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, protocol);
+    } else if trailers_are_read {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
 }
 
@@ -49,6 +58,8 @@ fn write_framing_anew(headers: &mut HeaderMap) {
     }
 }
 
+/// `Trailer` stays: it announces what comes behind the body, and our own connection passes only what
+/// is announced.
 pub(super) fn strip_response(headers: &mut HeaderMap) {
     strip_named(headers);
     strip_always(headers);
@@ -65,7 +76,6 @@ fn strip_always(headers: &mut HeaderMap) {
     headers.remove(constant("keep-alive"));
     headers.remove(constant("proxy-connection"));
     headers.remove(TE);
-    headers.remove(TRAILER);
 }
 
 fn strip_named(headers: &mut HeaderMap) {

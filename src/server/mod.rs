@@ -10,9 +10,11 @@ pub mod drain;
 pub mod entrance;
 pub mod handover;
 mod heap;
+mod http2;
 pub mod listener;
 pub mod load;
 pub mod passed;
+mod preface;
 pub mod probes;
 mod reception;
 mod refusal;
@@ -161,6 +163,12 @@ pub struct Limits {
     pub websocket_idle: Duration,
     /// Most connections at a time.
     pub connections: usize,
+    /// Most requests at a time on an HTTP/2 connection.
+    pub http2_streams: u32,
+    /// After so many requests an HTTP/2 connection takes no more, and ends.
+    pub http2_requests: u64,
+    /// After this long an HTTP/2 connection takes no more requests, and ends.
+    pub http2_age: Duration,
     /// Most requests that are answered at a time.
     pub requests: usize,
     /// How long the process goes on, not ready, once it was told to stop.
@@ -180,6 +188,9 @@ impl Default for Limits {
             keep_alive_idle: Duration::from_secs(75),
             websocket_idle: Duration::from_secs(3600),
             connections: 10_000,
+            http2_streams: 200,
+            http2_requests: 1_000_000,
+            http2_age: Duration::from_secs(3600),
             requests: 10_000,
             drain_delay: Duration::ZERO,
             drain: Duration::from_secs(30),

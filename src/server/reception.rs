@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt as _;
 
-use super::connection::{self, Shared};
+use super::connection::{self, Shared, Wire};
 use super::drain::{Drained, Stage};
 use super::entrance::Entrance;
 use super::listener::Socketed;
@@ -24,7 +24,7 @@ const PIECE: usize = 512;
 /// Receives one connection and serves it to its end.
 pub(super) async fn serve<S: Service>(
     (socket, in_use): (Socketed, InUse),
-    mut peer: Peer,
+    (mut peer, wire): (Peer, Wire),
     watch: Arc<Watch>,
     shared: Rc<Shared<S>>,
     mut drained: Drained,
@@ -40,7 +40,7 @@ pub(super) async fn serve<S: Service>(
         () = drained.reached(Stage::Ended) => return,
     };
     if let Some(stream) = received {
-        connection::serve((stream, in_use), peer, watch, shared, drained).await;
+        connection::serve((stream, in_use), (peer, wire), watch, shared, drained).await;
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 
-use super::connection::{self, Shared};
+use super::connection::{self, Shared, Wire};
 use super::drain::{Drained, Stage};
 use super::entrance::Entrance;
 use super::heap;
@@ -203,22 +203,29 @@ async fn serve<S: Service>(
     shared: Rc<Shared<S>>,
     drained: Drained,
 ) {
-    let watch = Arc::clone(&cell.0);
+    let (watch, wire) = (Arc::clone(&cell.0), Wire::default());
     let entrance = shared.entrances.get(peer.entrance);
     if entrance.is_some_and(Entrance::receives) {
         let socket = (socket, in_use);
         // On the heap, so that a connection that is served at once does not pay for its size.
-        return Box::pin(reception::serve(socket, peer, watch, shared, drained)).await;
+        return Box::pin(reception::serve(
+            socket,
+            (peer, wire),
+            watch,
+            shared,
+            drained,
+        ))
+        .await;
     }
     match socket {
         Socketed::Tcp(socket) => {
             if let Ok(stream) = TcpStream::from_std(socket) {
-                connection::serve((stream, in_use), peer, watch, shared, drained).await;
+                connection::serve((stream, in_use), (peer, wire), watch, shared, drained).await;
             }
         }
         Socketed::Unix(socket) => {
             if let Ok(stream) = UnixStream::from_std(socket) {
-                connection::serve((stream, in_use), peer, watch, shared, drained).await;
+                connection::serve((stream, in_use), (peer, wire), watch, shared, drained).await;
             }
         }
     }

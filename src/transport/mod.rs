@@ -7,3 +7,4 @@ pub mod race;
 pub mod reach;
 pub mod resolve;
 pub mod tls;
+pub mod trust;

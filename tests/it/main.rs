@@ -5,6 +5,16 @@
 //! tests, where `unwrap` is in order.
 
 #[cfg(test)]
+mod app_addresses; // several addresses of an app: one that is out of order costs nobody an answer
+#[cfg(test)]
+mod app_answers; // whatever an app answers, nobody gets less than they are told, nor what is another's
+#[cfg(test)]
+mod app_http2; // an app that speaks HTTP/2: bodies, trailers, refusals, goodbyes
+#[cfg(test)]
+mod app_interleaved; // ten thousand requests of fifty people: nobody sees what is another's
+#[cfg(test)]
+mod app_tls; // an app behind TLS is believed only with a good certificate
+#[cfg(test)]
 mod askers; // people are sent to sign in, programs are told, and each in a form that they can read
 #[cfg(test)]
 mod bad_tokens; // whatever is wrong with an ID token, nobody is let in
