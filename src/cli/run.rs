@@ -27,7 +27,8 @@ use crate::server::service_manager::{self, Notice, ServiceManager};
 /// How long the last log lines may take to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
-/// Loads the configuration, starts, and serves until SIGTERM or SIGINT. SIGHUP reloads.
+/// Loads the configuration, starts, and serves until SIGTERM or SIGINT. SIGHUP reloads, and on
+/// SIGUSR2 a successor takes over.
 #[must_use]
 pub fn run(start: &Start) -> Exit {
     let environment = Environment::of_process();

@@ -15,8 +15,11 @@ const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nC
 /// How long the answer may take to be read: closed at once, the socket would be reset, and the
 /// answer with it, since the request was not read.
 const TIME: Duration = Duration::from_secs(1);
-/// So many are given that time at once; the others are closed at once.
+/// So many are given that time at once, and no more than this part of the connections that may be:
+/// each has a descriptor that somebody else may need. The others are closed as soon as they are told.
 const MOST: usize = 64;
+const LEAST: usize = 8;
+const PART: usize = 16;
 /// How much of the request is taken in then, so that nothing unread resets the connection.
 const TAKEN: usize = 16 * 1024;
 /// How often the log hears of it.
@@ -39,9 +42,10 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    pub(super) fn new() -> Self {
+    /// None yet, where `connections` may be.
+    pub(super) fn new(connections: usize) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(MOST)),
+            places: Arc::new(Semaphore::new((connections / PART).clamp(LEAST, MOST))),
             told: Told::default(),
         }
     }
@@ -59,13 +63,13 @@ impl Refusals {
         if word == Word::None {
             return; // dropped, and so closed
         }
+        let mut socket = socket;
+        // A fresh socket takes so little at once, or its peer is gone.
+        drop(say(&mut socket));
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return; // dropped, and so closed
+            return;
         };
         tokio::spawn(async move {
-            let mut socket = socket;
-            // A fresh socket takes so little at once, or its peer is gone.
-            drop(say(&mut socket));
             tokio::time::sleep(TIME).await;
             drop(take(&mut socket));
             drop(place);

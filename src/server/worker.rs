@@ -106,7 +106,8 @@ impl Workers {
 
     /// Accepts on `listener` until the drain begins. To be spawned on the control runtime.
     pub async fn accept(&self, listener: Listener, mut drained: Drained) {
-        let (mut refusals, mut failures) = (Refusals::new(), Told::default());
+        let (mut refusals, mut failures) =
+            (Refusals::new(self.limits.connections), Told::default());
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
