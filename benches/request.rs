@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderValue, Request};
 use sidegate::base::clock::UnixTime;
 use sidegate::base::entropy::Entropy;
 use sidegate::base::keyring::{Keyring, SessionKey};
-use sidegate::base::peer::Peer;
+use sidegate::base::peer::{Peer, PeerAddress};
 use sidegate::base::secret::Secret;
 use sidegate::base::target::Target;
 use sidegate::config::environment::Environment;
@@ -94,7 +94,10 @@ impl Fixture {
             gate,
             names,
             keyring,
-            peer: Peer::Tcp(SocketAddr::from(([192, 0, 2, 7], 50_123))),
+            peer: Peer::new(
+                PeerAddress::Tcp(SocketAddr::from(([192, 0, 2, 7], 50_123))),
+                0,
+            ),
             cookie,
         }
     }
