@@ -127,6 +127,12 @@ fn no_kept_key_set_verifies_a_guess() {
     holds("jwks");
 }
 
+// K7: the header of a proxy is the same in whatever pieces it comes.
+#[test]
+fn every_kept_header_of_a_proxy_is_read_in_any_pieces() {
+    holds("proxy_header");
+}
+
 // H1, H2: a place that is accepted stays on our origin.
 #[test]
 fn no_kept_place_to_return_to_leads_away() {

@@ -18,6 +18,8 @@ pub mod discovery;
 pub mod id_token;
 /// Key sets.
 pub mod jwks;
+/// The header of a proxy before a connection.
+pub mod proxy_header;
 /// Places to return to after a login.
 pub mod return_to;
 /// Sealed texts.
@@ -40,7 +42,7 @@ pub enum Outcome {
 pub type Run = fn(&[u8]) -> Outcome;
 
 /// Every target by its name, which is also that of its corpus and its program.
-pub const ALL: [(&str, Run); 11] = [
+pub const ALL: [(&str, Run); 12] = [
     ("callback", callback::run),
     ("client_address", client_address::run),
     ("config", config::run),
@@ -48,6 +50,7 @@ pub const ALL: [(&str, Run); 11] = [
     ("discovery", discovery::run),
     ("id_token", id_token::run),
     ("jwks", jwks::run),
+    ("proxy_header", proxy_header::run),
     ("return_to", return_to::run),
     ("sealed", sealed::run),
     ("target", target::run),

@@ -345,11 +345,20 @@ fn route(route: &Route, config: &Config) -> Shown {
         .with("path", path)
         .with("methods", methods);
     let upstream = config.upstreams.get(route.upstream);
-    let access = match &route.access {
-        Access::Public => Shown::word("public"),
-        Access::Optional => Shown::word("optional"),
-        Access::SignedIn => Shown::word("signed_in"),
-        Access::When(one) => condition(one, Names::WithProvider),
+    let certificates = route.client_certificate.as_ref().map(|patterns| {
+        let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+        ("client_certificate", Shown::texts(&patterns))
+    });
+    let access = match (&route.access, certificates) {
+        (Access::Public, Some(only)) => Shown::map([only]),
+        (Access::SignedIn, Some(first)) => Shown::map([first, ("signed_in", Shown::word("true"))]),
+        (Access::When(one), Some((key, patterns))) => {
+            condition(one, Names::WithProvider).with(key, Some(patterns))
+        }
+        (Access::Public, None) => Shown::word("public"),
+        (Access::Optional, _) => Shown::word("optional"),
+        (Access::SignedIn, None) => Shown::word("signed_in"),
+        (Access::When(one), None) => condition(one, Names::WithProvider),
     };
     let origins: Vec<String> = route
         .websocket_origins

@@ -55,6 +55,8 @@ pub enum Denial {
     ManyUpstreams,
     /// The endpoint exists, but not for this method.
     MethodNotAllowed(&'static str),
+    /// The route demands a client certificate, and none that it accepts was shown.
+    ClientCertificate,
     /// A WebSocket handshake with our cookie from a page of another origin.
     ForeignWebSocket,
 }

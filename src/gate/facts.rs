@@ -1,10 +1,13 @@
 //! What is known of a request before anybody looks at who sent it.
 
+use std::sync::Arc;
+
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Version};
 
 use super::client_address::{ClientAddress, TrustedProxies};
+use crate::base::certificate::CertificateFacts;
 use crate::base::origin::{Authority, Host};
 use crate::base::peer::Peer;
 use crate::base::target::{Malformed as MalformedTarget, Target};
@@ -16,6 +19,7 @@ pub struct Facts {
     target: Target,
     host: Host,
     client_address: ClientAddress,
+    client_certificate: Option<Arc<CertificateFacts>>,
     asker: Asker,
     upgrade: Upgrade,
 }
@@ -112,6 +116,7 @@ impl Facts {
             target,
             host,
             client_address,
+            client_certificate: peer.certificate.clone(),
             asker,
             upgrade,
         })
@@ -145,6 +150,12 @@ impl Facts {
     #[must_use]
     pub fn client_address(&self) -> &ClientAddress {
         &self.client_address
+    }
+
+    /// The verified certificate of the other end of the connection, if it showed one.
+    #[must_use]
+    pub fn client_certificate(&self) -> Option<&CertificateFacts> {
+        self.client_certificate.as_deref()
     }
 
     /// Who asks.

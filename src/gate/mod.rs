@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod client_address;
+pub mod client_certificate;
 pub mod decision;
 pub mod endpoint;
 pub mod facts;
@@ -19,6 +20,7 @@ mod tests;
 use std::sync::Arc;
 
 use self::access::{Access, Verdict};
+use self::client_certificate::accepts;
 use self::decision::{Decision, Denial, Permit, Upkeep};
 use self::endpoint::Endpoint;
 use self::facts::{Asker, Facts, Upgrade};
@@ -156,6 +158,10 @@ impl Gate {
         facts: &Facts,
         evidence: &Evidence,
     ) -> Judgement {
+        let certificate = route.client_certificate.as_deref();
+        if certificate.is_some_and(|patterns| !accepts(patterns, facts.client_certificate())) {
+            return Judgement::Refuse(Denial::ClientCertificate);
+        }
         let session = match evidence {
             Evidence::Session(session, _) | Evidence::Unheard(session, _) => Some(session),
             Evidence::None
@@ -188,8 +194,11 @@ impl Gate {
         };
         // A browser sends the cookie with a WebSocket handshake of any page: only the origin tells
         // whose page it was (RFC 6455 section 10.2).
+        // So does it show its certificate; but a program that has one names no origin.
+        let by_browser = identified == Identified::BySession
+            || (certificate.is_some() && facts.origin().is_some());
         let foreign = facts.upgrade() == Upgrade::WebSocket
-            && identified == Identified::BySession
+            && by_browser
             && !self.websocket_origin_is_ours(route, facts.origin());
         if foreign {
             Judgement::Refuse(Denial::ForeignWebSocket)

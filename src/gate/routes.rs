@@ -3,6 +3,7 @@
 use http::Method;
 
 use super::access::Access;
+use super::client_certificate::CertificatePattern;
 use super::decision::Denial;
 use super::endpoint::Endpoint;
 use super::facts::Facts;
@@ -22,6 +23,8 @@ pub struct Route {
     pub methods: Option<Vec<Method>>,
     /// Who may pass.
     pub access: Access,
+    /// The client certificates that it demands, besides: one of these. None are, where it is absent.
+    pub client_certificate: Option<Vec<CertificatePattern>>,
     /// The upstream it leads to, as an index into the generation's upstreams.
     pub upstream: usize,
     /// Whose pages may open a WebSocket here with a session, besides our own origin's.

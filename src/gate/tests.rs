@@ -35,6 +35,7 @@ fn policy() -> Gate {
         path: path.map(|path| PathPattern::parse(path).unwrap()),
         methods,
         access,
+        client_certificate: None,
         upstream: 0,
         websocket_origins: vec![Origin::parse("https://friend.test").unwrap()],
     };
@@ -48,6 +49,7 @@ fn policy() -> Gate {
         row(Some("/admin/**"), None, Access::When(admins.clone())),
         row(Some("/secret"), None, Access::When(admins)),
         Route {
+            client_certificate: None,
             upstream: 1,
             ..row(Some("/other/**"), None, Access::SignedIn)
         },
@@ -163,9 +165,11 @@ fn outcome(
         Decision::Reask(_) => "reask",
         Decision::Serve(..) => "endpoint",
         Decision::Deny(Denial::LoginRequired) => "401",
-        Decision::Deny(Denial::NotAdmitted(_, Missing::Group, _) | Denial::ForeignWebSocket) => {
-            "403"
-        }
+        Decision::Deny(
+            Denial::NotAdmitted(_, Missing::Group, _)
+            | Denial::ClientCertificate
+            | Denial::ForeignWebSocket,
+        ) => "403",
         Decision::Deny(Denial::NotAdmitted(..)) => "403 otherwise",
         Decision::Deny(Denial::NoRoute | Denial::UnknownHost) => "404",
         Decision::Deny(Denial::ManyUpstreams) => "400",

@@ -44,6 +44,9 @@ pub enum Fault {
     /// The host is not one that any route serves.
     #[error("no route serves this host")]
     UnknownHost,
+    /// The route demands a client certificate, and none that it accepts was shown.
+    #[error("no client certificate that the route accepts was shown")]
+    ClientCertificate,
     /// A WebSocket handshake with our cookie from a page of another origin.
     #[error("a WebSocket handshake from another origin")]
     ForeignWebSocket,
@@ -204,9 +207,10 @@ impl Fault {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::LoginRequired | Self::BodyLost => StatusCode::UNAUTHORIZED,
-            Self::NotAdmitted(..) | Self::NotAdmittedHere(..) | Self::ForeignWebSocket => {
-                StatusCode::FORBIDDEN
-            }
+            Self::NotAdmitted(..)
+            | Self::NotAdmittedHere(..)
+            | Self::ClientCertificate
+            | Self::ForeignWebSocket => StatusCode::FORBIDDEN,
             Self::NoRoute | Self::UnknownHost | Self::UnknownProvider => StatusCode::NOT_FOUND,
             Self::Malformed(malformed) => match malformed {
                 Malformed::Target(_) | Malformed::Host | Malformed::RepeatedField => {
@@ -257,6 +261,7 @@ impl Fault {
             }
             Self::NoRoute => "no_route",
             Self::UnknownHost => "unknown_host",
+            Self::ClientCertificate => "client_certificate",
             Self::ForeignWebSocket => "foreign_websocket",
             Self::ManyUpstreams => "ambiguous_target",
             Self::Malformed(malformed) => match malformed {
@@ -322,6 +327,7 @@ impl Fault {
             | Self::NotAdmittedHere(..)
             | Self::NoRoute
             | Self::UnknownHost
+            | Self::ClientCertificate
             | Self::ForeignWebSocket
             | Self::ManyUpstreams
             | Self::Malformed(_)
@@ -372,6 +378,7 @@ impl Fault {
             | Self::NotAdmittedHere(..)
             | Self::NoRoute
             | Self::UnknownHost
+            | Self::ClientCertificate
             | Self::ForeignWebSocket
             | Self::MethodNotAllowed(_)
             | Self::RepeatedParameter
@@ -435,6 +442,7 @@ impl Fault {
             Denial::UnknownHost => Self::UnknownHost,
             Denial::ManyUpstreams => Self::ManyUpstreams,
             Denial::MethodNotAllowed(methods) => Self::MethodNotAllowed(methods),
+            Denial::ClientCertificate => Self::ClientCertificate,
             Denial::ForeignWebSocket => Self::ForeignWebSocket,
         }
     }

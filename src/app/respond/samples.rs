@@ -112,6 +112,7 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
         Fault::BodyLost,
         Fault::NoRoute,
         Fault::UnknownHost,
+        Fault::ClientCertificate,
         Fault::ForeignWebSocket,
         Fault::ManyUpstreams,
         Fault::RequestBody(BodyError::Broken),
@@ -168,7 +169,7 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
 }
 
 /// How many kinds of fault [`kind`] tells apart.
-pub(crate) const KINDS: usize = 38;
+pub(crate) const KINDS: usize = 39;
 
 /// The kind's number. A new kind does not compile until it has one here, and then the test fails
 /// until [`faults`] has a sample of it.
@@ -180,6 +181,7 @@ pub(crate) fn kind(fault: &Fault) -> usize {
         Fault::NotAdmittedHere(..) => 3,
         Fault::NoRoute => 4,
         Fault::UnknownHost => 5,
+        Fault::ClientCertificate => 38,
         Fault::ForeignWebSocket => 6,
         Fault::ManyUpstreams => 7,
         Fault::Malformed(_) => 8,

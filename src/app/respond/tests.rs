@@ -332,6 +332,7 @@ ambiguous_target 400
 body_broken 400
 body_timeout 408
 callback_malformed 400
+client_certificate 403
 clock_skew 502
 code_exchange_failed 502
 cookie_too_large 500

@@ -73,6 +73,7 @@ impl Fault {
             Self::NotAdmitted(..) | Self::NotAdmittedHere(..) => titles.denied,
             Self::NoRoute => titles.no_route,
             Self::UnknownHost => titles.unknown_host,
+            Self::ClientCertificate => titles.client_certificate,
             Self::ForeignWebSocket => titles.foreign_websocket,
             Self::ManyUpstreams
             | Self::RepeatedParameter
@@ -123,6 +124,7 @@ impl Fault {
             }
             Self::NoRoute => advice.no_route,
             Self::UnknownHost => advice.unknown_host,
+            Self::ClientCertificate => advice.client_certificate,
             Self::ForeignWebSocket => advice.foreign_websocket,
             Self::ManyUpstreams | Self::Malformed(Malformed::Target(_)) => advice.ambiguous_address,
             Self::Malformed(
@@ -183,6 +185,7 @@ impl Fault {
             Self::LoginRequired
             | Self::BodyLost
             | Self::NoRoute
+            | Self::ClientCertificate
             | Self::ForeignWebSocket
             | Self::ManyUpstreams
             | Self::Malformed(_)
@@ -244,6 +247,7 @@ impl Fault {
             | Self::Internal(_) => FirstStep::Retry,
             Self::NoRoute
             | Self::UnknownHost
+            | Self::ClientCertificate
             | Self::ForeignWebSocket
             | Self::ManyUpstreams
             | Self::Malformed(_)

@@ -148,15 +148,19 @@ fn body(der: &[u8], fingerprint: Fingerprint) -> Option<CertificateFacts> {
     };
     Some(CertificateFacts {
         names,
-        common_name: common_name(subject)?,
+        // Of several, which is meant is not said.
+        common_name: match common_names(subject)?.as_mut_slice() {
+            [one] => one.take(),
+            _ => None,
+        },
         begins: begins.time()?,
         ends: ends.time()?,
         fingerprint,
     })
 }
 
-/// The one common name of a subject; none, where there are several: which is meant is not said.
-fn common_name(subject: &[u8]) -> Option<Option<String>> {
+/// The common names of a subject.
+fn common_names(subject: &[u8]) -> Option<Vec<Option<String>>> {
     let mut found = Vec::new();
     for set in elements(subject)? {
         for pair in elements(set.content_of(SET)?)? {
@@ -166,10 +170,7 @@ fn common_name(subject: &[u8]) -> Option<Option<String>> {
             }
         }
     }
-    Some(match found.as_mut_slice() {
-        [one] => one.take(),
-        _ => None,
-    })
+    Some(found)
 }
 
 fn alternative_names(extensions: &[u8]) -> Option<Vec<SubjectName>> {

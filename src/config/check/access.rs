@@ -5,6 +5,7 @@ use crate::config::nearest::did_you_mean;
 use crate::config::tree::Path;
 use crate::config::written::route::{AccessWord, AccessWritten, ConditionWritten};
 use crate::gate::access::{Access, Condition, EmailPattern, EmailRule, Named};
+use crate::gate::client_certificate::CertificatePattern;
 
 /// Whose word the names in a condition are.
 #[derive(Clone, Copy)]
@@ -15,6 +16,57 @@ pub(super) enum Vouching<'a> {
     Of(&'a str),
     /// One of these: each name must say which (C24).
     OneOf(&'a [String]),
+}
+
+/// Who may pass a route, and with which client certificates.
+pub(super) fn of_route(
+    written: &AccessWritten,
+    path: &Path,
+    vouching: Vouching<'_>,
+    findings: &mut Findings<'_>,
+) -> (Access, Option<Vec<CertificatePattern>>) {
+    let AccessWritten::Condition(condition) = written else {
+        return (access(written, path, vouching, findings), None);
+    };
+    let Some(list) = &condition.client_certificate else {
+        return (access(written, path, vouching, findings), None);
+    };
+    let person = ConditionWritten {
+        client_certificate: None,
+        signed_in: None,
+        ..condition.clone()
+    };
+    let patterns = certificates(list, &path.key("client_certificate"), findings);
+    let asks = person.groups.is_some()
+        || person.emails.is_some()
+        || person.subjects.is_some()
+        || person.any.is_some();
+    let access = match (asks, condition.signed_in) {
+        (true, _) => access(&AccessWritten::Condition(person), path, vouching, findings),
+        (false, Some(true)) => Access::SignedIn,
+        (false, Some(false) | None) => Access::Public,
+    };
+    (access, Some(patterns))
+}
+
+fn certificates(
+    list: &[String],
+    path: &Path,
+    findings: &mut Findings<'_>,
+) -> Vec<CertificatePattern> {
+    warn_of_nobody(list, path, findings);
+    let mut patterns = Vec::new();
+    for (index, text) in list.iter().enumerate() {
+        match CertificatePattern::parse(text) {
+            Some(pattern) => patterns.push(pattern),
+            None => findings.fault(
+                &path.index(index),
+                "not a way to name certificates",
+                "write `any`, `dns:NAME`, `uri:NAME`, `email:NAME`, `cn:NAME` with one `*` at an end of the name, or `sha256:FINGERPRINT`",
+            ),
+        }
+    }
+    patterns
 }
 
 /// Any access.
@@ -41,6 +93,17 @@ pub(super) fn condition(
     vouching: Vouching<'_>,
     findings: &mut Findings<'_>,
 ) -> Condition {
+    let misplaced = [
+        ("client_certificate", written.client_certificate.is_some()),
+        ("signed_in", written.signed_in.is_some()),
+    ];
+    for (key, _) in misplaced.into_iter().filter(|(_, is_there)| *is_there) {
+        findings.fault(
+            &path.key(key),
+            "this is asked of a connection, and here is a condition on a person",
+            "write it right below the `access` of a route",
+        );
+    }
     let ConditionWritten {
         groups,
         emails,

@@ -2,15 +2,16 @@
 
 use http::Method;
 
-use super::access::{Vouching, access};
+use super::access::{Vouching, of_route};
 use super::providers::{self, Public};
 use super::{Findings, several, shadow};
 use crate::base::origin::{Host, Origin};
 use crate::config::nearest::did_you_mean;
 use crate::config::tree::Path;
-use crate::config::written::ConfigFile;
 use crate::config::written::route::{CredentialWritten, MatchWritten, RouteWritten};
+use crate::config::written::{ConfigFile, ListenFull, ListenWritten};
 use crate::gate::access::Access;
+use crate::gate::client_certificate::CertificatePattern;
 use crate::gate::path_pattern::PathPattern;
 use crate::gate::routes::{HostRule, Route};
 
@@ -22,6 +23,25 @@ pub(super) struct Around<'a> {
     public_host: Option<&'a Host>,
     /// The path that our own endpoints take, with the path of the public URL.
     own: Option<String>,
+    certificates: Asked,
+}
+
+/// Whether some listener asks for client certificates.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Somewhere,
+    Nowhere,
+}
+
+/// As far as it is written: what is wrong there has its own fault.
+fn asked(file: &ConfigFile) -> Asked {
+    let mut listeners = file.listen.iter().flatten().map(ListenWritten::full);
+    let asks = |one: ListenFull| one.tls.is_some_and(|tls| tls.client_certificates.is_some());
+    if listeners.any(asks) {
+        Asked::Somewhere
+    } else {
+        Asked::Nowhere
+    }
 }
 
 impl<'a> Around<'a> {
@@ -37,6 +57,7 @@ impl<'a> Around<'a> {
             several_providers: several(file),
             public_host: public.url.map(|url| url.origin().host()),
             own,
+            certificates: asked(file),
         }
     }
 
@@ -70,6 +91,7 @@ pub(super) fn check(
             path: None,
             methods: None,
             access: Access::SignedIn,
+            client_certificate: None,
             upstream: 0,
             websocket_origins: Vec::new(),
         }];
@@ -117,12 +139,14 @@ impl One<'_> {
         self.credentials(findings);
         let websocket_origins = self.websocket_origins(findings);
         let name = self.name(&matches, before, findings);
+        let (access, client_certificate) = access?;
         Some(Route {
             name,
             hosts: hosts?,
             path: path.ok()?,
             methods: methods.ok()?,
-            access: access?,
+            access,
+            client_certificate,
             upstream: upstream?,
             websocket_origins,
         })
@@ -210,7 +234,10 @@ impl One<'_> {
         }
     }
 
-    fn access(&self, findings: &mut Findings<'_>) -> Option<Access> {
+    fn access(
+        &self,
+        findings: &mut Findings<'_>,
+    ) -> Option<(Access, Option<Vec<CertificatePattern>>)> {
         let here = self.path.key("access");
         let Some(written) = &self.written.access else {
             findings.fault(
@@ -220,7 +247,15 @@ impl One<'_> {
             );
             return None;
         };
-        Some(access(written, &here, self.around.vouching(), findings))
+        let (access, certificate) = of_route(written, &here, self.around.vouching(), findings);
+        if certificate.is_some() && self.around.certificates == Asked::Nowhere {
+            findings.fault(
+                &here.key("client_certificate"),
+                "no listener asks for client certificates, so nobody could pass",
+                "write `client_ca` and `client_certificates` into the `tls` of a listener",
+            );
+        }
+        Some((access, certificate))
     }
 
     fn upstream(&self, findings: &mut Findings<'_>) -> Option<usize> {

@@ -21,7 +21,7 @@ pub(super) fn check(
         let before = routes.get(..index).unwrap_or_default();
         let path = here.index(index);
         if let Some(earlier) = before.iter().find(|one| covers(one, later, public_host)) {
-            let what = if looseness(&earlier.access) > looseness(&later.access) {
+            let what = if looseness(earlier) > looseness(later) {
                 "never asked: the looser route `{}` above matches everything that this one does"
             } else {
                 "never asked: the route `{}` above matches everything that this one does"
@@ -45,8 +45,11 @@ pub(super) fn check(
 }
 
 /// The more it admits, the greater.
-fn looseness(access: &Access) -> u8 {
-    match access {
+fn looseness(route: &Route) -> u8 {
+    if route.client_certificate.is_some() {
+        return 0;
+    }
+    match &route.access {
         Access::When(_) => 0,
         Access::SignedIn => 1,
         Access::Optional => 2,

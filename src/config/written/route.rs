@@ -99,6 +99,10 @@ pub struct ConditionWritten {
     pub emails: Option<Vec<String>>,
     /// One of these subjects; `PROVIDER:SUBJECT` where there are several providers.
     pub subjects: Option<Vec<String>>,
+    /// Only in a route's `access`: one of these certificates was shown in the handshake, `any`, or `dns:`, `uri:`, `email:` or `cn:` with a name that may begin or end with `*`, or `sha256:` with a fingerprint. By itself it asks nobody to sign in.
+    pub client_certificate: Option<Vec<String>>,
+    /// Only in a route's `access`, beside `client_certificate`: somebody must be signed in as well, whoever it is. Default: `false`.
+    pub signed_in: Option<bool>,
     /// Not yet: values of other claims.
     pub claims: Option<Later>,
     /// Not yet: scopes of a bearer token.

@@ -255,6 +255,8 @@ impl Seen {
             }
         };
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // Ours is from strong to quick; among what is left, all of it strong, it matters little.
+        config.ignore_client_order = true;
         if self.roots.is_none() {
             config.ticketer = Arc::clone(&sessions.tickets);
             config.session_storage = Arc::clone(&sessions.stored);

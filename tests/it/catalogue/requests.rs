@@ -106,6 +106,16 @@ pub(super) fn of_requests() -> Vec<Row> {
                 "GET / HTTP/1.1\r\nHost: other.test\r\nAccept: text/html",
             )
         }),
+        row(
+            "client_certificate",
+            403,
+            &["no client certificate"],
+            || {
+                let desk = crate::server_tls::Desk::new();
+                let world = desk.asking("routes: [{ access: { client_certificate: [any] } }]");
+                open(world, "/x")
+            },
+        ),
         row("foreign_websocket", 403, &["another origin"], || {
             let world = World::start();
             let fields = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nOrigin: https://evil.test\r\n";

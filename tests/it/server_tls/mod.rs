@@ -1,5 +1,6 @@
 //! TLS of our own: what is offered, to whom, and that a renewal is not noticed.
 
+mod clients;
 mod handshakes;
 mod renewal;
 
@@ -53,6 +54,21 @@ impl Desk {
     pub(crate) fn write(&self, name: &str, (certificate, key): &(String, String)) {
         put(&self.path(&format!("{name}.crt")), certificate);
         put(&self.path(&format!("{name}.key")), key);
+    }
+
+    /// A gate with these rules that asks for client certificates at its second listener.
+    pub(crate) fn asking(&self, rules: &str) -> World {
+        let (pair, ca) = (self.pair("gate", &["gate.test"]), self.ca());
+        let tls = format!(
+            "{pair}, client_ca: {}, client_certificates: request",
+            ca.display()
+        );
+        World::listening(
+            &format!(
+                "listen: [{{ address: 127.0.0.1:0 }}, {{ address: 127.0.0.1:0, tls: {{ {tls} }} }}]"
+            ),
+            rules,
+        )
     }
 
     pub(crate) fn client(&self) -> TlsClient {
