@@ -18,6 +18,7 @@ use crate::provider::{
 use crate::proxy::{
     HostPolicy, IdentityField, Privacy, Protocol, UpstreamSettings, UpstreamTls, Verification,
 };
+use crate::server::connection::Wire;
 use crate::server::{ListenSettings, ProxyProtocol, Purpose};
 use crate::session::SameSite;
 
@@ -98,6 +99,7 @@ fn listen(one: &ListenSettings) -> Shown {
     let leads = matches!(one.purpose, Purpose::Redirect(_));
     Shown::map([
         ("address", Shown::text(one.address.to_string())),
+        ("h2c", Shown::word(one.cleartext == Wire::Either)),
         ("proxy_protocol", Shown::word(demanded)),
     ])
     .with("health_path", one.health_path.as_deref().map(Shown::text))
@@ -394,6 +396,7 @@ fn limits(config: &Config) -> Shown {
         ("websocket_idle", span(limits.websocket_idle)),
         ("connections", Shown::word(limits.connections)),
         ("requests", Shown::word(limits.requests)),
+        ("http2_streams", Shown::word(limits.http2_streams)),
     ])
     .with(
         "upstream_connect",

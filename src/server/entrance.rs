@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION};
 use http::{Method, Request, Response, StatusCode};
 
+use super::connection::Wire;
 use super::drain::{Drained, Stage};
 use super::refusal::Told;
 use super::{ListenSettings, ProxyProtocol, Purpose};
@@ -17,6 +18,7 @@ use crate::transport::body::Body;
 /// How one listener receives who comes.
 #[derive(Debug)]
 pub struct Entrance {
+    cleartext: Wire,
     purpose: Purpose,
     health_path: Option<String>,
     proxy_protocol: ProxyProtocol,
@@ -48,6 +50,7 @@ impl Entrance {
     #[must_use]
     pub fn new(settings: &ListenSettings, trust: Trust, drained: Drained) -> Self {
         Self {
+            cleartext: settings.cleartext,
             purpose: settings.purpose.clone(),
             health_path: settings.health_path.clone(),
             proxy_protocol: settings.proxy_protocol,
@@ -60,6 +63,11 @@ impl Entrance {
     /// Whether something comes before HTTP here.
     pub(super) fn receives(&self) -> bool {
         self.proxy_protocol == ProxyProtocol::Demanded
+    }
+
+    /// What is spoken on a connection that is not protected by TLS.
+    pub(super) fn cleartext(&self) -> Wire {
+        self.cleartext
     }
 
     pub(super) fn proxy_protocol(&self) -> ProxyProtocol {

@@ -33,6 +33,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
+use self::connection::Wire;
 use crate::base::peer::Peer;
 use crate::transport::body::Body;
 
@@ -103,6 +104,8 @@ impl fmt::Display for ListenAddress {
 pub struct ListenSettings {
     /// Where it is bound.
     pub address: ListenAddress,
+    /// What is spoken on connections that are not protected by TLS.
+    pub cleartext: Wire,
     /// Whether a proxy in front says whose each connection is.
     pub proxy_protocol: ProxyProtocol,
     /// What requests are for here.
@@ -137,6 +140,7 @@ impl ListenSettings {
     pub fn at(address: ListenAddress) -> Self {
         Self {
             address,
+            cleartext: Wire::default(),
             proxy_protocol: ProxyProtocol::default(),
             purpose: Purpose::default(),
             health_path: None,
@@ -163,14 +167,14 @@ pub struct Limits {
     pub websocket_idle: Duration,
     /// Most connections at a time.
     pub connections: usize,
+    /// Most requests that are answered at a time.
+    pub requests: usize,
     /// Most requests at a time on an HTTP/2 connection.
-    pub http2_streams: u32,
+    pub http2_streams: usize,
     /// After so many requests an HTTP/2 connection takes no more, and ends.
     pub http2_requests: u64,
     /// After this long an HTTP/2 connection takes no more requests, and ends.
     pub http2_age: Duration,
-    /// Most requests that are answered at a time.
-    pub requests: usize,
     /// How long the process goes on, not ready, once it was told to stop.
     pub drain_delay: Duration,
     /// How long requests in flight may take to finish after that.
@@ -188,10 +192,10 @@ impl Default for Limits {
             keep_alive_idle: Duration::from_secs(75),
             websocket_idle: Duration::from_secs(3600),
             connections: 10_000,
+            requests: 10_000,
             http2_streams: 200,
             http2_requests: 1_000_000,
             http2_age: Duration::from_secs(3600),
-            requests: 10_000,
             drain_delay: Duration::ZERO,
             drain: Duration::from_secs(30),
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt as _;
 
-use super::connection::{self, Shared, Wire};
+use super::connection::{self, Shared};
 use super::drain::{Drained, Stage};
 use super::entrance::Entrance;
 use super::listener::Socketed;
@@ -24,13 +24,14 @@ const PIECE: usize = 512;
 /// Receives one connection and serves it to its end.
 pub(super) async fn serve<S: Service>(
     (socket, in_use): (Socketed, InUse),
-    (mut peer, wire): (Peer, Wire),
+    mut peer: Peer,
     watch: Arc<Watch>,
     shared: Rc<Shared<S>>,
     mut drained: Drained,
 ) {
     watch.begin(&shared.seconds);
-    let Some(entrance) = shared.entrances.get(peer.entrance) else {
+    let entrances = Arc::clone(&shared.entrances);
+    let Some(entrance) = entrances.get(peer.entrance) else {
         return;
     };
     let received = tokio::select! {
@@ -40,7 +41,8 @@ pub(super) async fn serve<S: Service>(
         () = drained.reached(Stage::Ended) => return,
     };
     if let Some(stream) = received {
-        connection::serve((stream, in_use), (peer, wire), watch, shared, drained).await;
+        let wire = (peer, entrance.cleartext());
+        connection::serve((stream, in_use), wire, watch, shared, drained).await;
     }
 }
 

@@ -202,20 +202,14 @@ async fn serve<S: Service>(
     shared: Rc<Shared<S>>,
     drained: Drained,
 ) {
-    let (watch, wire) = (Arc::clone(&cell.0), Wire::default());
+    let watch = Arc::clone(&cell.0);
     let entrance = shared.entrances.get(peer.entrance);
     if entrance.is_some_and(Entrance::receives) {
         let socket = (socket, in_use);
         // On the heap, so that a connection that is served at once does not pay for its size.
-        return Box::pin(reception::serve(
-            socket,
-            (peer, wire),
-            watch,
-            shared,
-            drained,
-        ))
-        .await;
+        return Box::pin(reception::serve(socket, peer, watch, shared, drained)).await;
     }
+    let wire = entrance.map_or_else(Wire::default, Entrance::cleartext);
     match socket {
         Socketed::Tcp(socket) => {
             if let Ok(stream) = TcpStream::from_std(socket) {

@@ -57,6 +57,12 @@ mod guards; // whatever a request brings, the app gets what the gate says and no
 #[cfg(test)]
 mod handing_over; // one process after another on the same sockets, and nobody notices
 #[cfg(test)]
+mod http2; // what is asked over HTTP/2 is judged, passed and answered as over HTTP/1.1
+#[cfg(test)]
+mod http2_floods; // whoever sends what only costs is hung up on, and costs little
+#[cfg(test)]
+mod http2_rules; // every rule of HTTP/2 that a peer can break, broken
+#[cfg(test)]
 mod identity; // who somebody is comes from issuer and subject, and rules believe only what was vouched for
 #[cfg(test)]
 mod key_rotation; // session keys change without anybody being signed out

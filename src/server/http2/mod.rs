@@ -8,6 +8,7 @@
 mod tests;
 
 mod head;
+mod meter;
 mod streams;
 
 use std::convert::Infallible;
@@ -21,6 +22,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use self::meter::Metered;
 use self::streams::{Spawner, Streams, Verdict};
 use super::connection::{Shared, answer};
 use super::drain::{Drained, Stage};
@@ -55,16 +57,19 @@ pub(super) async fn serve<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send +
 ) {
     let streams = Streams::new(&shared.limits, shared.seconds.clone(), Arc::clone(watch));
     let service = service_fn(|request: Request<Incoming>| {
-        let (shared, under_way) = (Rc::clone(shared), streams.begin());
-        let (counted, peer) = (shared.load.one_more(), peer.clone());
+        let under_way = streams.begin(shared.load.one_more());
+        let (shared, peer) = (Rc::clone(shared), peer.clone());
         async move {
             let request = head::as_http1(request);
             let response = answer(&shared, request, peer).await;
-            Ok::<_, Infallible>(response.map(|body| under_way.answered(body.guarded(counted))))
+            Ok::<_, Infallible>(response.map(|body| under_way.answered(body)))
         }
     });
     let builder = builder(&shared.limits, Spawner::new(&streams));
-    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
+    let stream = TokioIo::new(Metered::new(stream, shared.seconds.clone()));
+    let mut connection = Box::pin(builder.serve_connection(stream, service));
+    // What comes after a last GOAWAY is ignored for a while, so that the peer can read that.
+    watch.has_body(true);
     watch.look_at(streams.due());
     loop {
         tokio::select! {
@@ -85,13 +90,12 @@ pub(super) async fn serve<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send +
             },
             () = drained.reached(Stage::Draining) => {
                 connection.as_mut().graceful_shutdown();
-                tokio::select! {
+                break tokio::select! {
                     biased;
                     _ = &mut connection => {}
                     () = watch.ended() => {}
                     () = drained.reached(Stage::Ended) => {}
-                }
-                break;
+                };
             }
         }
     }
@@ -107,7 +111,7 @@ fn builder(limits: &Limits, spawner: Spawner) -> http2::Builder<Spawner> {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
-        .max_concurrent_streams(limits.http2_streams)
+        .max_concurrent_streams(u32::try_from(limits.http2_streams).unwrap_or(u32::MAX))
         .max_header_list_size(u32::try_from(list).unwrap_or(u32::MAX))
         .max_local_error_reset_streams(ERRORS)
         .max_pending_accept_reset_streams(EARLY_RESETS);

@@ -17,6 +17,7 @@ use hyper::rt::Executor;
 use tokio::sync::Notify;
 
 use crate::server::Limits;
+use crate::server::load::Counted;
 use crate::server::watch::{Seconds, Watch};
 use crate::transport::body::{Body, BodyError};
 
@@ -102,7 +103,7 @@ impl Streams {
     }
 
     /// A request has come.
-    pub(super) fn begin(self: &Rc<Self>) -> UnderWay {
+    pub(super) fn begin(self: &Rc<Self>, counted: Counted) -> UnderWay {
         let (id, stream) = (self.begun.get(), Rc::<Stream>::default());
         self.begun.set(id.saturating_add(1));
         self.open.borrow_mut().insert(id, Rc::clone(&stream));
@@ -115,6 +116,7 @@ impl Streams {
             id,
             stream,
             answered: false,
+            _counted: counted,
         }
     }
 
@@ -210,6 +212,7 @@ pub(super) struct UnderWay {
     id: u64,
     stream: Rc<Stream>,
     answered: bool,
+    _counted: Counted,
 }
 
 impl UnderWay {

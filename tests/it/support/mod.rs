@@ -3,6 +3,7 @@
 pub(crate) mod authority;
 pub(crate) mod browser;
 pub(crate) mod foreign;
+pub(crate) mod frames;
 pub(crate) mod http2_app;
 pub(crate) mod instance;
 pub(crate) mod own_process;
