@@ -53,6 +53,8 @@ mod fragments; // with `login.keep_fragment` a login leads back to the very frag
 #[cfg(test)]
 mod framing; // where one message ends and the next begins is read in one way, or not at all
 #[cfg(test)]
+mod grpc; // gRPC end to end, with a client and an app that others wrote
+#[cfg(test)]
 mod guards; // whatever a request brings, the app gets what the gate says and nothing else
 #[cfg(test)]
 mod handing_over; // one process after another on the same sockets, and nobody notices
