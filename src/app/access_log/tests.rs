@@ -63,7 +63,7 @@ fn a_line_tells_what_was_asked_and_what_was_answered() {
         line(Style::Json, &full),
         format!(
             "{{\"ts\":\"2001-09-09T01:46:40.007Z\",\"level\":\"warn\",\"event\":\"access\",\
-             \"reference\":\"2222-2222\",\"client_address\":\"192.0.2.7\",\"method\":\"GET\",\
+             \"reference\":\"2222-2222\",\"client_address\":\"192.0.2.7\",\"protocol\":\"HTTP/1.1\",\"method\":\"GET\",\
              \"host\":\"dash.test\",\"path\":\"/x\",\"status\":502,\"bytes_in\":3,\"bytes_out\":5,\
              \"duration_ms\":1.500,\"upstream_ms\":1.000,\"user\":\"alice\",\"session\":\"{}\",\
              \"provider\":\"corp\",\"route\":\"admin\",\"reason\":\"upstream_connect\",\
@@ -73,7 +73,8 @@ fn a_line_tells_what_was_asked_and_what_was_answered() {
     );
     assert_eq!(
         line(Style::Human(Colour::Plain), &record("/x", "dash.test")),
-        "2001-09-09T01:46:40.007Z info  access client_address=192.0.2.7 method=GET host=dash.test \
+        "2001-09-09T01:46:40.007Z info  access client_address=192.0.2.7 protocol=HTTP/1.1 \
+         method=GET host=dash.test \
          path=/x status=200 duration_ms=1.500\n"
     );
 }

@@ -28,6 +28,7 @@ const TURN_BYTES: usize = 64 * 1024;
 const PREFACE: usize = 24;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
 
 /// A socket that knows what comes and goes on it.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub(super) struct Metered<S> {
     received: Walker,
     sent: Walker,
     allowance: Allowance,
+    /// Whether the first frame has come.
+    begun: bool,
     frames: u32,
     bytes: usize,
 }
@@ -47,6 +50,7 @@ impl<S> Metered<S> {
             received: Walker::after(PREFACE),
             sent: Walker::after(0),
             allowance: Allowance::new(seconds),
+            begun: false,
             frames: 0,
             bytes: 0,
         }
@@ -64,9 +68,11 @@ impl<S> Metered<S> {
     /// Whether the peer still may.
     fn note_received(&mut self, bytes: &[u8]) -> bool {
         let (allowance, frames) = (&mut self.allowance, &mut self.frames);
-        let mut within = true;
+        let (begun, mut within) = (&mut self.begun, true);
         self.received.walk(bytes, |kind, length| {
             *frames = frames.saturating_add(1);
+            // A preface is whole with settings only (RFC 9113 section 3.4).
+            within &= std::mem::replace(begun, true) || kind == SETTINGS;
             match kind {
                 DATA if length > 0 => allowance.carried(length),
                 HEADERS => allowance.add(WITH_REQUEST),

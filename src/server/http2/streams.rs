@@ -111,6 +111,10 @@ impl Streams {
         if id.saturating_add(1) == self.limits.requests {
             self.watch.look_at(self.seconds.now());
         }
+        let left = self.seconds.now().saturating_sub(self.since.get());
+        if self.leaving.get() && left > self.limits.leave {
+            self.watch.end(); // it was told, and had the time to hear it
+        }
         UnderWay {
             streams: Rc::clone(self),
             id,

@@ -402,6 +402,18 @@ fn a_connection_that_has_had_its_share_is_told_to_go() {
         client.pass(2).await;
         assert!(client.is_over());
 
+        // Nor is one that goes on asking.
+        let mut client = Client::greet(&few, &[]).await;
+        for stream in [1, 3, 5] {
+            client.say(&get(stream, "/never")).await;
+        }
+        client.pass(5).await;
+        client.say(&get(7, "/late")).await;
+        assert!(!client.is_over(), "it may not have heard yet");
+        client.pass(10).await;
+        client.say(&get(9, "/later")).await;
+        assert!(client.is_over());
+
         let young = Limits {
             http2_age: std::time::Duration::from_secs(20),
             ..limits()

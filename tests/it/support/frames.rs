@@ -120,8 +120,8 @@ impl Came {
 /// What became of a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Outcome {
-    /// It was answered whole; with these trailers.
-    Answered(Answer, Vec<(String, String)>),
+    /// It was answered whole.
+    Answered(Answer),
     /// Its stream was reset, with this code.
     Reset(u32),
     /// The connection ended, with this code, or without one.
@@ -131,14 +131,7 @@ pub(crate) enum Outcome {
 impl Outcome {
     pub(crate) fn answer(self) -> Answer {
         match self {
-            Self::Answered(answer, _) => answer,
-            other => panic!("not answered: {other:?}"),
-        }
-    }
-
-    pub(crate) fn trailers(&self) -> &[(String, String)] {
-        match self {
-            Self::Answered(_, trailers) => trailers,
+            Self::Answered(answer) => answer,
             other => panic!("not answered: {other:?}"),
         }
     }
@@ -231,16 +224,9 @@ impl Http2 {
         }
     }
 
-    /// The code of the GOAWAY, or nothing if the connection just ends.
-    pub(crate) fn end(&mut self) -> Option<u32> {
-        let came = self.await_frame(|came| came.kind == GOAWAY && came.code_at(4) != 0);
-        came.map(|came| came.code_at(4))
-    }
-
     /// What becomes of the request on this stream.
     pub(crate) fn outcome(&mut self, stream: u32) -> Outcome {
         let mut answer: Option<Answer> = None;
-        let mut trailers = Vec::new();
         loop {
             let Some(came) = self.next() else {
                 return Outcome::Gone(None);
@@ -257,9 +243,7 @@ impl Http2 {
                         continue;
                     }
                     ended = came.flags & END_STREAM != 0;
-                    if answer.is_some() {
-                        trailers = fields;
-                    } else {
+                    if answer.is_none() {
                         let (name, status) = fields.remove(0);
                         assert_eq!(name, ":status");
                         let status = status.parse().unwrap();
@@ -285,7 +269,7 @@ impl Http2 {
                 _ => {}
             }
             if let (true, Some(answer)) = (ended, answer.as_ref()) {
-                return Outcome::Answered(answer.clone(), trailers);
+                return Outcome::Answered(answer.clone());
             }
         }
     }

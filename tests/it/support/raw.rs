@@ -88,6 +88,14 @@ impl Wire {
         }
     }
 
+    /// The same connection once more, for another thread.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            stream: self.stream.try_clone().expect("another handle"),
+            unread: Vec::new(),
+        }
+    }
+
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).expect("send");
     }
