@@ -11,7 +11,7 @@ import load
 import upstreams
 import websocket
 from measure import Row, pss_mib
-from programs import Failure, free_ports, note
+from programs import MISHAPS, Failure, free_ports, note
 from proxies.apache import ApacheOidc
 from proxies.nginx import Nginx
 from proxies.sidegate import CLIENT_SECRET, NotOffered, Sidegate, dev_provider
@@ -114,10 +114,16 @@ class Contest:
         if self.table.protocol not in proxy.protocols:
             self.skip(proxy.name, f"{self.table.protocol} is not offered")
             return
-        if self.table.kind == "websockets" and not proxy.has_websockets:
-            self.skip(proxy.name, "has not been set up for WebSockets")
+        if self.table.kind not in proxy.kinds:
+            self.skip(proxy.name, "has not been set up for this")
             return
-        program = self.started(proxy.start(setting or self.setting, port))
+        try:
+            program = self.started(proxy.start(setting or self.setting, port))
+        except MISHAPS as mishap:
+            if proxy.name == BASE:
+                raise
+            self.fail(proxy.name, mishap)
+            return
         self.rows.append(Row(proxy.name, self.url(port, "private"), self.headers, program))
 
     def provider(self, ports, callback):
@@ -166,36 +172,35 @@ class Contest:
             self.rows.append(Row(proxy.name, url, {**self.headers, "Cookie": cookie}, program,
                                  refusal=401))
 
-    def check(self):
-        """Every row is the real thing: it answers in full, and refuses where it must."""
-        if self.table.kind == "websockets":
-            return  # each WebSocket is checked as it is opened
-        is_http2 = self.setting.has_http2
-        for row in self.rows:
-            bare = {name: value for name, value in row.headers.items() if name != "Cookie"}
-            if is_http2:
-                good, due = load.answered_h2(row, row.headers), (2, load.size_of(row.url))
-                refused, refusal = load.answered_h2(row, bare)[0], row.refusal // 100
-            else:
-                status, _, body = fetch(row.url, row.headers)
-                good, due = (status, len(body)), (200, load.size_of(row.url))
-                refused, refusal = fetch(row.url, bare)[0], row.refusal
-            if good != due:
-                raise Failure(f"{row.name}: {good} instead of {due}, status and bytes")
-            if refused != refusal:
-                raise Failure(f"{row.name}: {refused} without a session instead of {refusal}")
-            row.idle_mib = pss_mib(row.program)
+    def check(self, row):
+        """The row is the real thing: it answers in full, and refuses where it must."""
+        bare = {name: value for name, value in row.headers.items() if name != "Cookie"}
+        if self.setting.has_http2:
+            good, due = load.answered_h2(row, row.headers), (2, load.size_of(row.url))
+            refused, refusal = load.answered_h2(row, bare)[0], row.refusal // 100
+        else:
+            status, _, body = fetch(row.url, row.headers)
+            good, due = (status, len(body)), (200, load.size_of(row.url))
+            refused, refusal = fetch(row.url, bare)[0], row.refusal
+        if good != due:
+            raise Failure(f"{good} instead of {due}, status and bytes")
+        if refused != refusal:
+            raise Failure(f"{refused} without a session instead of {refusal}")
+        row.idle_mib = pss_mib(row.program)
 
     def measure(self, rounds, seconds, count):
         """All of it. `count` is how many connections an idle table opens.
 
         Of more than three rounds one more comes first that is not counted.
         """
-        self.check()
+        if self.table.kind != "websockets":  # each of which is checked as it is opened
+            for row in list(self.rows):
+                self.attempt(row, self.check)
+        rest_s = 0 if self.options.said.smoke else idle.REST_S
         if self.table.kind == "idle":
-            return self.rests(lambda row: idle.connections_at_rest(row, count))
+            return self.rests(lambda row: idle.connections_at_rest(row, count, rest_s))
         if self.table.kind == "websockets":
-            return self.rests(lambda row: websocket.at_rest(row, count))
+            return self.rests(lambda row: websocket.at_rest(row, count, rest_s))
         def a_round(name):
             note(f"  {name}")
             for row in list(self.rows):
@@ -218,10 +223,13 @@ class Contest:
         """Does `act`; a row that fails is no row of the table, and the run has failed."""
         try:
             return act(row)
-        except (Failure, OSError) as failure:
+        except MISHAPS as mishap:
             if row.name == BASE:
                 raise
             self.rows.remove(row)
-            self.has_failed = True
-            self.skip(row.name, f"FAILED: {str(failure).strip()}")
+            self.fail(row.name, mishap)
             return None
+
+    def fail(self, name, mishap):
+        self.has_failed = True
+        self.skip(name, f"FAILED: {str(mishap).strip() or repr(mishap)}")

@@ -20,15 +20,24 @@ STEADY_MIB = 0.2
 LOOK_S = 0.5
 
 
+# How long connections are left alone before the memory of their rest is looked at.
+REST_S = 8
+
+
 @dataclass(frozen=True)
 class Rest:
-    """One row of a table of idle connections, in MiB of memory. `silent` is nothing for WebSockets."""
+    """One row of a table of idle connections, in MiB of memory.
+
+    `used` is at once after a request on each, `rested` some seconds later, `closed` some seconds after
+    all were closed. `silent` is nothing for WebSockets.
+    """
 
     name: str
     count: int
     before: float
     silent: float
     used: float
+    rested: float
     closed: float
 
     def each_kib(self, mib):
@@ -59,16 +68,23 @@ def connections(port, count):
             sock.close()
 
 
-def connections_at_rest(row, count):
+def connections_at_rest(row, count, rest_s):
     """`count` connections to a row's program, before and after a request on each, and after all."""
     port = urlsplit(row.url).port
     before = settled(row.program)
     with connections(port, count) as held:
-        silent = settled(row.program)
+        silent = after_rest(row.program, rest_s)
         ask_each(held, head_of(row.url, row.headers), 200)
-        used = settled(row.program)
+        used = pss_mib(row.program)
+        rested = after_rest(row.program, rest_s)
         none_is_closed(row.name, held)
-    return Rest(row.name, count, before, silent, used, settled(row.program))
+    return Rest(row.name, count, before, silent, used, rested, after_rest(row.program, rest_s))
+
+
+def after_rest(program, rest_s):
+    """The memory of `program` after it was left alone for so long, in MiB."""
+    time.sleep(rest_s)
+    return settled(program)
 
 
 def head_of(url, headers):

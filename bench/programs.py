@@ -1,6 +1,8 @@
 """The programs of a measurement: started on addresses of the kernel's choice, ended by themselves."""
 
+import http.client
 import os
+import re
 import shutil
 import signal
 import socket
@@ -20,6 +22,10 @@ class Failure(Exception):
     """Something that makes a measurement impossible, in words for the person who began it."""
 
 
+# What may go wrong with one row or one table without being the end of a run.
+MISHAPS = (Failure, OSError, subprocess.SubprocessError, http.client.HTTPException)
+
+
 def find(name):
     """The path of a program, or nothing."""
     return shutil.which(name, path=PATH)
@@ -34,6 +40,14 @@ def need(name):
     if not found:
         raise Failure(f"{name} is missing: in Debian it is in {PACKAGES.get(name, name)}")
     return found
+
+
+def version(path, flag):
+    """What a program says of its version: the first thing that looks like one."""
+    told = subprocess.run([path, flag], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          check=False)
+    found = re.search(r"\d+\.\d+(\.\d+)*", told.stdout + told.stderr)
+    return found[0] if found else "of unknown version"
 
 
 def free_ports(count):

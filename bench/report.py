@@ -54,17 +54,29 @@ def load_table(table, rows):
     return lines
 
 
+def beside_haproxy(rows):
+    """The CPU of our rows to haproxy's, whose HTTP/2 is the one to be held against."""
+    named = {row.name: row for row in rows}
+    if "haproxy" not in named:
+        return []
+    told = [f"{name}: {ratio(row, named['haproxy'], 'cpu_us')}" for name, row in named.items()
+            if name.startswith("Sidegate")]
+    return ["", f"CPU to haproxy: {'; '.join(told)}."] if told else []
+
+
 def rest_table(rests):
     """Memory, and what of it is one connection's."""
     lines = [
-        "| row | connections | PSS MiB before | KiB each, silent | KiB each, used | PSS MiB then "
-        "| after all closed |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| row | connections | PSS MiB before | KiB each: silent | just used | at rest "
+        "| PSS MiB at rest | after all closed |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for rest in rests:
-        silent = "–" if rest.silent is None else f"{rest.each_kib(rest.silent):.1f}"
-        lines.append(f"| {rest.name} | {rest.count:,} | {rest.before:.1f} | {silent} "
-                     f"| {rest.each_kib(rest.used):.1f} | {rest.used:.1f} | {rest.closed:.1f} |")
+        each = ["–" if mib is None else f"{rest.each_kib(mib):.1f}"
+                for mib in (rest.silent, rest.used, rest.rested)]
+        cells = [rest.name, f"{rest.count:,}", f"{rest.before:.1f}", *each, f"{rest.rested:.1f}",
+                 f"{rest.closed:.1f}"]
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
@@ -72,6 +84,8 @@ def section(table, rows, rests, absent, how):
     """One table with what it is of, as Markdown."""
     lines = [f"### {table.title}", "", how, ""]
     lines += load_table(table, rows) if rests is None else rest_table(rests)
+    if rests is None and table.protocol in ("h2c", "h2"):
+        lines += beside_haproxy(rows)
     if absent:
         lines.append("")
         lines += [f"NOT MEASURED: {name}: {reason.splitlines()[0]}." for name, reason in absent]
@@ -107,8 +121,14 @@ def machine():
             "kernel": platform.release().split("-")[0], "load": os.getloadavg()}
 
 
-def as_json(found):
-    return json.dumps({"machine": machine(), "tables": found}, indent=1) + "\n"
+def as_json(found, versions):
+    return json.dumps({"machine": machine(), "versions": versions, "tables": found}, indent=1) + "\n"
+
+
+def took_part(versions):
+    """One sentence: which versions, on how many cores."""
+    names = ", ".join(f"{name} {number}" for name, number in versions.items())
+    return f"{names}; {os.cpu_count()} cores, Linux {machine()['kernel']}."
 
 
 def write_into(path, sections):

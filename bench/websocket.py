@@ -3,7 +3,10 @@
 import base64
 from urllib.parse import urlsplit
 
-from idle import BATCH, Rest, connections, head_of, none_is_closed, read_answer, settled, some
+from idle import (
+    BATCH, Rest, after_rest, connections, head_of, none_is_closed, read_answer, settled, some,
+)
+from measure import pss_mib
 from programs import Failure
 
 # One key does for all: it only has to be new to caches, of which there are none.
@@ -12,7 +15,7 @@ TEXT, MASK = 0x81, b"mask"
 WORD = b"hello"
 
 
-def at_rest(row, count):
+def at_rest(row, count, rest_s):
     """`count` WebSockets through a row's program, each of which has echoed once, and after all."""
     parts = urlsplit(row.url)
     headers = {
@@ -30,9 +33,10 @@ def at_rest(row, count):
             for sock in batch:
                 read_answer(sock, 101)
             echo_each(row.name, batch)
-        used = settled(row.program)
+        used = pss_mib(row.program)
+        rested = after_rest(row.program, rest_s)
         none_is_closed(row.name, held)
-    return Rest(row.name, count, before, None, used, settled(row.program))
+    return Rest(row.name, count, before, None, used, rested, after_rest(row.program, rest_s))
 
 
 def echo_each(name, batch):

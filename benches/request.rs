@@ -89,6 +89,7 @@ impl Fixture {
         let names = names.unwrap();
         let keyring = Keyring::new(&[SessionKey::generate(Entropy::system()).unwrap()]).unwrap();
         let cookie = cookie(&config, &names, &keyring);
+        assert!((1_400..1_700).contains(&cookie.len()), "{}", cookie.len());
         Self {
             config,
             gate,
@@ -176,7 +177,7 @@ fn cookie(config: &Config, names: &CookieNames, keyring: &Keyring) -> String {
         provider_sid: Some("0a1b2c3d".to_owned()),
         auth_time: Some(NOW),
         grant: Some(Grant {
-            refresh_token: Secret::new("r".repeat(600)),
+            refresh_token: Secret::new("r".repeat(750)),
             access_expires_at: NOW.plus(Duration::from_mins(5)),
         }),
         raw_id_token: None,
@@ -194,6 +195,7 @@ fn cookie(config: &Config, names: &CookieNames, keyring: &Keyring) -> String {
 /// A target without a doubt, and one of which every reading differs.
 #[divan::bench(args = [TARGET, "/static//a/../b%2fc/%252e%252e/%C3%9Cber/;v=1/x.js?q=%2e"])]
 fn target_readings(bencher: Bencher<'_, '_>, target: &str) {
+    assert!(Target::parse(target).is_ok(), "a refusal is another path");
     bencher.bench_local(|| Target::parse(black_box(target)));
 }
 
@@ -248,6 +250,10 @@ fn cookie_open_known(bencher: Bencher<'_, '_>) {
         )
     };
     drop(open());
+    assert!(
+        recent.take_learned().is_some(),
+        "the second time it is known"
+    );
     bencher.bench_local(open);
 }
 
@@ -271,6 +277,7 @@ fn rewrite_request(bencher: Bencher<'_, '_>) {
     let fixture = Fixture::new();
     let settings = fixture.config.upstreams.first().unwrap();
     let rewriter = Rewriter::new(&fixture.config.public_url, fixture.names.clone(), settings);
+    assert!(rewriter.outbound(fixture.permit(), settings).is_ok());
     bencher
         .with_inputs(|| fixture.permit())
         .bench_local_values(|permit| rewriter.outbound(permit, settings));

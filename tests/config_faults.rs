@@ -170,7 +170,7 @@ fn the_machine_readable_answer_says_the_same() {
 fn faults_of_flags_name_the_flags() {
     let flags = Flags {
         public_url: Some("http://dash.example.com".to_owned()),
-        upstream: Some("https://127.0.0.1:3000".to_owned()),
+        upstream: Some("ftp://127.0.0.1:3000".to_owned()),
         issuer: Some("http://id.example.com".to_owned()),
         client_id: None,
         listen: Some("localhost:4180".to_owned()),

@@ -4,9 +4,11 @@ Each file has a class with:
 
 - `name`, what the tables call it;
 - `protocols`, those of `Setting.protocol` that it speaks towards clients;
-- `has_websockets`, whether it passes WebSockets on;
+- `kinds`, those of `Table.kind` that it takes part in;
+- `version_flag`, with which its program tells its version, or nothing;
 - `path()`, its program, or nothing where it is not installed;
 - `start(setting, port)`, which gives a listening `Program`.
 """
 
+ALL_KINDS = frozenset(("load", "idle", "websockets"))
 ALL_PROTOCOLS = frozenset(("http1", "h2c", "tls", "h2"))

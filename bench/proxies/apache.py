@@ -23,8 +23,10 @@ class Apache:
 
     name = "apache"
     protocols = ALL_PROTOCOLS
-    # Each would take a thread, and thousands of threads are another measurement.
-    has_websockets = False
+    # A silent connection and a WebSocket take a thread each, and thousands of threads are another
+    # measurement.
+    kinds = frozenset(("load",))
+    version_flag = "-v"
 
     def path(self):
         return find("apache2") if (MODULES / "mod_proxy_http.so").exists() else None

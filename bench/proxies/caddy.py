@@ -1,7 +1,7 @@
 """Caddy as a plain reverse proxy."""
 
 from programs import Program, find
-from proxies import ALL_PROTOCOLS
+from proxies import ALL_KINDS, ALL_PROTOCOLS
 
 PROTOCOLS = {"http1": "h1", "tls": "h1", "h2c": "h1 h2c", "h2": "h1 h2"}
 
@@ -11,7 +11,8 @@ class Caddy:
 
     name = "caddy"
     protocols = ALL_PROTOCOLS
-    has_websockets = True
+    kinds = ALL_KINDS
+    version_flag = "version"
 
     def path(self):
         return find("caddy")

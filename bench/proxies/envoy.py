@@ -3,7 +3,7 @@
 import json
 
 from programs import Program, find
-from proxies import ALL_PROTOCOLS
+from proxies import ALL_KINDS, ALL_PROTOCOLS
 from setting import CONNECTIONS, LONG_S
 
 TYPES = "type.googleapis.com/envoy.extensions"
@@ -24,7 +24,8 @@ class Envoy:
 
     name = "envoy"
     protocols = ALL_PROTOCOLS
-    has_websockets = True
+    kinds = ALL_KINDS
+    version_flag = "--version"
 
     def path(self):
         return find("envoy")

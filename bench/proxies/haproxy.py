@@ -1,7 +1,7 @@
 """HAProxy as a plain reverse proxy."""
 
 from programs import Program, find
-from proxies import ALL_PROTOCOLS
+from proxies import ALL_KINDS, ALL_PROTOCOLS
 from setting import CONNECTIONS, LONG_S
 
 LOG_FORMAT = ('{"time":"%t","client":"%ci","method":"%HM","uri":"%[capture.req.uri]","status":%ST,'
@@ -13,7 +13,8 @@ class Haproxy:
 
     name = "haproxy"
     protocols = ALL_PROTOCOLS
-    has_websockets = True
+    kinds = ALL_KINDS
+    version_flag = "-v"
 
     def path(self):
         return find("haproxy")

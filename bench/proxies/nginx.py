@@ -1,7 +1,7 @@
 """nginx as a plain reverse proxy: the base of comparison."""
 
 from programs import Program, find
-from proxies import ALL_PROTOCOLS
+from proxies import ALL_KINDS, ALL_PROTOCOLS
 from setting import CONNECTIONS, LONG_S, UNLIMITED
 from upstreams import user_line
 
@@ -17,7 +17,8 @@ class Nginx:
     """`proxy_pass` with connections that are kept, and the fields that a proxy owes its upstream."""
 
     protocols = ALL_PROTOCOLS
-    has_websockets = True
+    kinds = ALL_KINDS
+    version_flag = "-v"
 
     def __init__(self, name="nginx"):
         self.name = name

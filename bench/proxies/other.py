@@ -3,7 +3,7 @@
     name = "mine"
     command = ["mine", "--config", "{folder}/mine.conf"]
     protocols = ["http1"]        # of http1, h2c, tls, h2; that alone by default
-    websockets = false           # whether it passes them on
+    kinds = ["load", "idle"]     # of load, idle, websockets; these by default
     [env]                        # if it needs any
     THREADS = "{workers}"
     [files]                      # written into a folder of its own first
@@ -17,11 +17,13 @@ import tomllib
 from pathlib import Path
 
 from programs import Failure, Program, find
-from proxies import ALL_PROTOCOLS
+from proxies import ALL_KINDS, ALL_PROTOCOLS
 
 
 class Other:
     """What the file says."""
+
+    version_flag = None
 
     def __init__(self, path):
         try:
@@ -31,9 +33,11 @@ class Other:
         except (OSError, tomllib.TOMLDecodeError, KeyError, IndexError) as error:
             raise Failure(f"{path} does not describe a proxy: {error!r}") from error
         self.protocols = frozenset(said.get("protocols", ["http1"]))
-        if not self.protocols <= ALL_PROTOCOLS:
-            raise Failure(f"{path}: protocols are of {', '.join(sorted(ALL_PROTOCOLS))}")
-        self.has_websockets = bool(said.get("websockets", False))
+        self.kinds = frozenset(said.get("kinds", ["load", "idle"]))
+        for given, known in ((self.protocols, ALL_PROTOCOLS), (self.kinds, ALL_KINDS)):
+            if not given <= known:
+                raise Failure(f"{path}: {', '.join(given - known)} is none of "
+                              f"{', '.join(sorted(known))}")
         self.env, self.files = said.get("env", {}), said.get("files", {})
         if not find(program):
             raise Failure(f"{path}: there is no program {program}")

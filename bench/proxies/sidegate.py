@@ -32,8 +32,10 @@ class Sidegate:
     name = "sidegate"
     protocols = ALL_PROTOCOLS
 
-    def __init__(self, binary, issuer, probes_port):
+    def __init__(self, binary, issuer, probes_port, under=()):
+        """`under` is what the binary runs under, such as a profiler and its arguments."""
         self.binary, self.issuer, self.probes_port = binary, issuer, probes_port
+        self.under = under
 
     def path(self):
         return self.binary
@@ -48,7 +50,7 @@ class Sidegate:
         config.write_text(self.config(setting, port, key, secret_file(base / "client-secret",
                                                                       CLIENT_SECRET)))
         self.check(config)
-        command = [self.binary, "run", "--config", config]
+        command = [*self.under, self.binary, "run", "--config", config]
         return Program(self.name, command, port, setting.folder,
                        cores=setting.cores).wait_until_listening()
 

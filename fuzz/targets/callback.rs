@@ -44,9 +44,13 @@ pub fn run(data: &[u8]) -> Outcome {
     assert!([code, state, iss].into_iter().flatten().all(printable));
     // An issuer is no secret, and may repeat what is one.
     let printed = format!("{response:?}").replace(&format!("{iss:?}"), "");
+    // Nor is what is printed of every response.
+    let any = AuthorizationResponse::parse("code=c&state=s").expect("a response");
+    let frame = format!("{any:?}").replace("None", "");
     let secrets = [code, state].into_iter().flatten();
     for secret in secrets.filter(|text| text.len() > 30 && error.is_none()) {
-        assert!(!printed.contains(secret), "a secret is printed");
+        let is_frame = frame.contains(secret);
+        assert!(is_frame || !printed.contains(secret), "a secret is printed");
     }
 
     let mut redeemed = false;

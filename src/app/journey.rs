@@ -452,6 +452,7 @@ impl Worker {
             at: Timestamp::now(),
             reference: reference.drawn(),
             client_address: told.client_address.as_ref(),
+            version: seen.version,
             method: &seen.method,
             host: seen
                 .host

@@ -26,7 +26,9 @@ pub mod start;
 pub mod status;
 pub mod telemetry;
 
+use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +36,7 @@ use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use self::access_log::AccessLog;
 use self::audit::AuditLog;
@@ -52,7 +54,8 @@ use crate::config::Config;
 use crate::proxy::FAREWELL;
 use crate::server::drain::{Drain, Stage};
 use crate::server::entrance::{Entrance, Trust};
-use crate::server::listener::Listener;
+use crate::server::handover::{self, Handed};
+use crate::server::listener::{Bound, Left, Listener};
 use crate::server::passed::Passed;
 use crate::server::worker::Workers;
 use crate::server::{ListenSettings, probes};
@@ -96,6 +99,11 @@ pub struct App {
     shared: Arc<Shared>,
     workers: Arc<Workers>,
     acceptors: JoinSet<()>,
+    probing: AbortHandle,
+    /// What a process after this one would take over.
+    sockets: Vec<Handed>,
+    /// The socket files that would be its own then.
+    files: Vec<Left>,
     drain: Drain,
     end: watch::Sender<bool>,
     /// Where requests are taken, with the ports that the kernel gave; Unix sockets are left out.
@@ -133,13 +141,17 @@ impl App {
         let control = Handle::current();
         let live = Live::new(clock, control);
         let certificates = Certificates::load(&config.listen, live.clock.now())?;
-        let listeners = bind(&config.listen, passed)?;
-        let probes_listener = TcpListener::bind(config.probes).await;
+        let mut passed = passed;
+        let probes_listener = bind_probes(config.probes, &mut passed).await;
         let named = |cause| StartError::Listen {
             address: config.probes.to_string(),
             cause,
         };
         let probes_listener = probes_listener.map_err(named)?;
+        let bound = bind(&config.listen, passed)?;
+        let sockets = again(&bound, &probes_listener).map_err(named)?;
+        let (_, listeners): (Vec<_>, Vec<_>) = bound.into_iter().unzip();
+        let files = listeners.iter().filter_map(Listener::left).collect();
         let probes_address = probes_listener.local_addr().map_err(named)?;
         let addresses: Vec<SocketAddr> = listeners.iter().filter_map(Listener::address).collect();
         let own = addresses.iter().copied().chain([probes_address]);
@@ -188,11 +200,14 @@ impl App {
             Arc::clone(&workers),
             drained,
         ));
-        tokio::spawn(probes::serve(probes_listener, status));
+        let probing = tokio::spawn(probes::serve(probes_listener, status)).abort_handle();
         Ok(Self {
             shared,
             workers,
             acceptors,
+            probing,
+            sockets,
+            files,
             drain,
             end,
             addresses,
@@ -208,13 +223,33 @@ impl App {
 
     /// Is not ready for `limits.drain_delay`, then takes no new connections, lets requests in
     /// flight finish within `limits.drain`, cuts what is left, tells tunnels, and stops.
-    pub async fn stop(mut self) {
-        let (delay, limit) = {
-            let limits = &self.shared.current.load().config.limits;
-            (limits.drain_delay, limits.drain)
-        };
+    pub async fn stop(self) {
+        let delay = self.shared.current.load().config.limits.drain_delay;
         self.drain.move_on(Stage::Leaving);
         tokio::time::sleep(delay).await;
+        self.finish().await;
+    }
+
+    /// The listening sockets, to be handed to a process after this one.
+    #[must_use]
+    pub fn sockets(&self) -> &[Handed] {
+        &self.sockets
+    }
+
+    /// The same as [`App::stop`] where a process after this one has the sockets and serves: without
+    /// a delay, and without a word to those who ask for readiness, which it answers.
+    pub async fn stop_succeeded(self) {
+        self.probing.abort();
+        for file in &self.files {
+            file.leave();
+        }
+        self.finish().await;
+    }
+
+    async fn finish(mut self) {
+        let limit = self.shared.current.load().config.limits.drain;
+        // Held any longer they would take connections that nobody accepts.
+        self.sockets.clear();
         self.drain.move_on(Stage::Draining);
         while self.acceptors.join_next().await.is_some() {} // each takes what waits for it
         self.shared.live.renewals.rest();
@@ -231,21 +266,51 @@ impl App {
     }
 }
 
-fn bind(listen: &[ListenSettings], mut passed: Passed) -> Result<Vec<Listener>, StartError> {
+async fn bind_probes(address: SocketAddr, passed: &mut Passed) -> io::Result<TcpListener> {
+    match passed
+        .take(handover::PROBES)
+        .ok()
+        .and_then(|mut one| one.pop())
+    {
+        Some(Bound::Tcp(listener)) => Ok(listener),
+        _ => TcpListener::bind(address).await,
+    }
+}
+
+/// All sockets once more, by their addresses.
+fn again(bound: &[(String, Listener)], probes: &TcpListener) -> io::Result<Vec<Handed>> {
+    let named = |name: &str, socket| Handed {
+        name: name.to_owned(),
+        socket,
+    };
+    let listeners = bound
+        .iter()
+        .map(|(name, listener)| Ok(named(name, listener.again()?)));
+    let probes = probes.as_fd().try_clone_to_owned();
+    listeners
+        .chain([probes.map(|socket| named(handover::PROBES, socket))])
+        .collect()
+}
+
+/// Each listener with its address as it is written.
+fn bind(
+    listen: &[ListenSettings],
+    mut passed: Passed,
+) -> Result<Vec<(String, Listener)>, StartError> {
     let mut listeners = Vec::new();
     for (index, settings) in listen.iter().enumerate() {
-        let address = &settings.address;
-        let bound =
-            Listener::bind(address, index, &mut passed).map_err(|cause| StartError::Listen {
-                address: address.to_string(),
-                cause,
-            })?;
-        listeners.extend(bound);
+        let address = settings.address.to_string();
+        let bound = Listener::bind(&settings.address, index, &mut passed);
+        let bound = bound.map_err(|cause| StartError::Listen {
+            address: address.clone(),
+            cause,
+        })?;
+        listeners.extend(bound.into_iter().map(|one| (address.clone(), one)));
     }
     for name in passed.left() {
         tracing::warn!(
             socket = name,
-            "the service manager passed a socket that `listen` does not name: it is closed"
+            "a socket was passed that `listen` does not name: it is closed"
         );
     }
     Ok(listeners)

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use http::header::{HOST, REFERER};
 use http::request::Parts;
-use http::{HeaderValue, Method, Uri};
+use http::{HeaderValue, Method, Uri, Version};
 
 use super::generation::Generation;
 use super::respond::{Form, Hints};
@@ -17,6 +17,7 @@ use crate::gate::facts::Asker;
 pub(super) struct Seen {
     /// When its head was there.
     pub(super) since: Instant,
+    pub(super) version: Version,
     pub(super) method: Method,
     pub(super) target: Uri,
     pub(super) host: Option<HeaderValue>,
@@ -32,6 +33,7 @@ impl Seen {
     pub(super) fn of(head: &Parts) -> Self {
         Self {
             since: Instant::now(),
+            version: head.version,
             method: head.method.clone(),
             target: head.uri.clone(),
             host: head.headers.get(HOST).cloned(),

@@ -50,6 +50,9 @@ pub enum StartError {
     /// What the service manager passed.
     #[error(transparent)]
     Passed(#[from] PassedError),
+    /// What the process before this one hands over.
+    #[error("the sockets of the process before this one cannot be taken over: {0}")]
+    TakeOver(std::io::Error),
     /// A thread or runtime.
     #[error("the system gave no thread: {0}")]
     Thread(std::io::Error),

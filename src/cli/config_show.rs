@@ -1,6 +1,7 @@
 //! `sidegate config show`: the settings in force, defaults and all, secrets masked.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::yaml::Shown;
@@ -14,7 +15,10 @@ use crate::provider::{
     Admit, AuthMethod, ClaimPaths, EmailTrust, IdTokenHint, ProviderKind, ProviderSettings,
     UserInfoUse,
 };
-use crate::proxy::{HostPolicy, IdentityField, Privacy, UpstreamAddress, UpstreamSettings};
+use crate::proxy::{
+    HostPolicy, IdentityField, Privacy, Protocol, UpstreamSettings, UpstreamTls, Verification,
+};
+use crate::server::connection::Wire;
 use crate::server::{ListenSettings, ProxyProtocol, Purpose};
 use crate::session::SameSite;
 use crate::transport::server_tls::{ClientCertificates, PairFiles, ServerTls};
@@ -96,14 +100,15 @@ fn listen(one: &ListenSettings) -> Shown {
     let leads = matches!(one.purpose, Purpose::Redirect(_));
     Shown::map([
         ("address", Shown::text(one.address.to_string())),
+        ("h2c", Shown::word(one.cleartext == Wire::Either)),
         ("proxy_protocol", Shown::word(demanded)),
     ])
-    .with("tls", one.tls.as_ref().map(tls))
+    .with("tls", one.tls.as_ref().map(listen_tls))
     .with("health_path", one.health_path.as_deref().map(Shown::text))
     .with("redirect", leads.then(|| Shown::word("https")))
 }
 
-fn tls(tls: &ServerTls) -> Shown {
+fn listen_tls(tls: &ServerTls) -> Shown {
     let file = |path: &std::path::Path| Shown::text(path.display().to_string());
     let pair = |files: &PairFiles| {
         Shown::map([
@@ -262,13 +267,14 @@ fn session(config: &Config) -> Shown {
 }
 
 fn upstream(upstream: &UpstreamSettings) -> (String, Shown) {
-    let url = match &upstream.address {
-        UpstreamAddress::Unix(path) => format!("unix:{}", path.display()),
-        UpstreamAddress::Tcp { host, port } if host.contains(':') => {
-            format!("http://[{host}]:{port}")
-        }
-        UpstreamAddress::Tcp { host, port } => format!("http://{host}:{port}"),
+    let url = match upstream.urls().as_slice() {
+        [url] => Shown::text(url.as_str()),
+        urls => Shown::texts(urls),
     };
+    let http2 = Shown::word(match upstream.protocol {
+        Protocol::Http1 => "false",
+        Protocol::Http2 => "true",
+    });
     let host = match &upstream.host {
         HostPolicy::Preserve => Shown::word("preserve"),
         HostPolicy::Upstream => Shown::word("upstream"),
@@ -285,7 +291,8 @@ fn upstream(upstream: &UpstreamSettings) -> (String, Shown) {
         (rule.name.as_str().to_owned(), Shown::text(field))
     });
     let shown = Shown::map([
-        ("url", Shown::text(url)),
+        ("url", url),
+        ("http2", http2),
         ("host", host),
         ("headers", Shown::Map(headers.collect())),
         (
@@ -296,7 +303,28 @@ fn upstream(upstream: &UpstreamSettings) -> (String, Shown) {
             }),
         ),
     ]);
-    (upstream.name.clone(), shown)
+    let tls = upstream.tls.as_ref().map(upstream_tls);
+    (upstream.name.clone(), shown.with("tls", tls))
+}
+
+fn upstream_tls(tls: &UpstreamTls) -> Shown {
+    let file = |file: &Option<PathBuf>| {
+        file.as_ref()
+            .map(|file| Shown::text(file.display().to_string()))
+    };
+    let server_name = tls.server_name.as_ref().map(ToString::to_string);
+    let skipped = match tls.verification {
+        Verification::Demanded => "false",
+        Verification::Skipped => "true",
+    };
+    Shown::map([("insecure_skip_verification", Shown::word(skipped))])
+        .with(
+            "ca",
+            file(&tls.files.ca).map(|file| Shown::map([("file", file)])),
+        )
+        .with("server_name", server_name.map(Shown::text))
+        .with("certificate", file(&tls.files.certificate))
+        .with("key", file(&tls.files.key))
 }
 
 fn route(route: &Route, config: &Config) -> Shown {
@@ -398,6 +426,7 @@ fn limits(config: &Config) -> Shown {
         ("websocket_idle", span(limits.websocket_idle)),
         ("connections", Shown::word(limits.connections)),
         ("requests", Shown::word(limits.requests)),
+        ("http2_streams", Shown::word(limits.http2_streams)),
     ])
     .with(
         "upstream_connect",

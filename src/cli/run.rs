@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::succession::{self, Sockets};
 use super::{Exit, Start, check, with_streams};
 use crate::app::log_line::Level;
 use crate::app::log_names::UserLogging;
@@ -20,7 +21,7 @@ use crate::config::log::{LogFormat, LogLevel, LogSettings};
 use crate::config::{Config, SessionKeys};
 use crate::server::Limits;
 use crate::server::descriptors;
-use crate::server::passed::{Passed, PassedVariables};
+use crate::server::handover::Successor;
 use crate::server::service_manager::{self, Notice, ServiceManager};
 
 /// How long the last log lines may take to be written.
@@ -31,11 +32,7 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 pub fn run(start: &Start) -> Exit {
     let environment = Environment::of_process();
     // Before the first thread of our own, which those of the log are.
-    let passed = Passed::receive(PassedVariables {
-        pid: environment.value("LISTEN_PID"),
-        count: environment.value("LISTEN_FDS"),
-        names: environment.value("LISTEN_FDNAMES"),
-    });
+    let sockets = succession::sockets(&environment);
     let config = match with_streams(|streams| check::load(start, &environment, streams)) {
         Ok(config) => config,
         Err(exit) => return exit,
@@ -52,13 +49,13 @@ pub fn run(start: &Start) -> Exit {
     let manager = service_manager(&environment);
     descriptors::raise();
     let exit = on_runtime(async {
-        let passed = passed?;
+        let sockets = sockets?;
         let mut config = config;
         fit(&mut config.limits, descriptors::connections());
         if let Some(interval) = watchdog(&environment) {
             tokio::spawn(feed(Arc::clone(&manager), interval));
         }
-        serve(config, file, logs, passed, &manager).await
+        serve(config, file, logs, sockets, &manager).await
     });
     telemetry.finish(LAST_LINES);
     exit
@@ -66,14 +63,18 @@ pub fn run(start: &Start) -> Exit {
 
 /// Takes no more connections than there are descriptors for.
 fn fit(limits: &mut Limits, room: Option<usize>) {
-    if let Some(room) = room.filter(|room| *room < limits.connections) {
+    let Some(room) = room.filter(|room| *room < limits.connections) else {
+        return;
+    };
+    // A few less are nobody's concern.
+    if room < limits.connections - limits.connections / 10 {
         tracing::warn!(
             limit = limits.connections,
             room,
             "limits.connections is more than the process may open descriptors for: fewer are taken"
         );
-        limits.connections = room;
     }
+    limits.connections = room;
 }
 
 /// The service manager that `environment` names, or nobody.
@@ -169,13 +170,18 @@ async fn serve(
     config: Config,
     file: Option<PathBuf>,
     logs: Logs,
-    passed: Passed,
+    sockets: Sockets,
     manager: &ServiceManager,
 ) -> Result<(), StartError> {
     let mut signals = Signals::new().map_err(StartError::Thread)?;
-    let app = App::start_on(config, Clock::system(), cores(), logs, passed).await?;
+    let app = App::start_on(config, Clock::system(), cores(), logs, sockets.passed).await?;
     announce(&app);
     manager.tell(Notice::Ready);
+    if let Some(predecessor) = sockets.predecessor
+        && let Err(error) = predecessor.tell_serving()
+    {
+        tracing::warn!(reason = %error, "the process before this one is gone");
+    }
     let shared = Arc::clone(app.shared());
     let following = file
         .clone()
@@ -186,20 +192,29 @@ async fn serve(
         shared.live.clock.clone(),
     ));
     let mut exposed = pin!(exposure::follow(Arc::clone(&shared)));
-    let outcome = loop {
-        let told = tokio::select! {
-            told = signals.next() => told,
-            not_private = &mut exposed => break Err(StartError::from(not_private)),
-        };
-        match told {
-            Told::Stop => break Ok(()),
-            Told::Reload => match &file {
-                Some(path) => {
-                    manager.tell(Notice::Reloading);
-                    reload::reload(path, &shared);
-                    manager.tell(Notice::Ready);
+    let mut successor: Option<Successor> = None;
+    let end = loop {
+        tokio::select! {
+            told = signals.next() => match told {
+                Told::Stop => break End::Stopped,
+                Told::Reload => match &file {
+                    Some(path) => {
+                        manager.tell(Notice::Reloading);
+                        reload::reload(path, &shared);
+                        manager.tell(Notice::Ready);
+                    }
+                    None => tracing::warn!("there is no configuration file to reload"),
+                },
+                Told::Succeed if successor.is_none() => successor = succession::begin(&app),
+                Told::Succeed => tracing::warn!("a successor is starting already"),
+            },
+            not_private = &mut exposed => break End::Failed(StartError::from(not_private)),
+            served = succession::awaited(&mut successor) => match served {
+                Ok(pid) => break End::Succeeded(pid),
+                Err(reason) => {
+                    tracing::error!(%reason, "the successor does not serve: this process goes on");
+                    succession::given_up(&mut successor);
                 }
-                None => tracing::warn!("there is no configuration file to reload"),
             },
         }
     };
@@ -207,6 +222,13 @@ async fn serve(
         following.abort();
     }
     looking.abort();
+    if let End::Succeeded(pid) = end {
+        tracing::info!(pid, "a successor serves: requests in flight finish");
+        manager.tell(Notice::Succeeded(pid));
+        app.stop_succeeded().await;
+        return Ok(());
+    }
+    succession::given_up(&mut successor);
     tracing::info!("stopping: requests in flight finish");
     let time = {
         let limits = &shared.current.load().config.limits;
@@ -214,7 +236,17 @@ async fn serve(
     };
     manager.tell(Notice::Stopping(time));
     app.stop().await;
-    outcome
+    match end {
+        End::Failed(error) => Err(error),
+        End::Stopped | End::Succeeded(_) => Ok(()),
+    }
+}
+
+/// Why the process ends.
+enum End {
+    Stopped,
+    Succeeded(u32),
+    Failed(StartError),
 }
 
 /// As many workers as there are cores for this process.
@@ -259,6 +291,8 @@ pub(super) enum Told {
     Stop,
     /// SIGHUP.
     Reload,
+    /// SIGUSR2: the next process takes over.
+    Succeed,
 }
 
 /// The signals that are listened to.
@@ -267,6 +301,7 @@ pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    succeed: Signal,
 }
 
 impl Signals {
@@ -275,6 +310,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            succeed: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -283,6 +319,7 @@ impl Signals {
             _ = self.terminate.recv() => Told::Stop,
             _ = self.interrupt.recv() => Told::Stop,
             _ = self.hang_up.recv() => Told::Reload,
+            _ = self.succeed.recv() => Told::Succeed,
         }
     }
 }

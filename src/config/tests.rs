@@ -3,7 +3,7 @@ use crate::gate::access::{Access, EmailPattern};
 use crate::gate::client_address::{ForwardedHeader, UnixPeers};
 use crate::gate::routes::HostRule;
 use crate::provider::{Admit, EmailTrust, ProviderKind, UserInfoUse};
-use crate::proxy::{HostPolicy, IdentityField, Qualification, UpstreamAddress};
+use crate::proxy::{HostPolicy, IdentityField, Protocol, Qualification, UpstreamAddress};
 use crate::server::ListenAddress;
 
 const SESSION_KEY: &str = "Jm8y0m1sSsdUDnRDQj3Yw1H7rN5vKpXc2tB9aLzE4go";
@@ -106,7 +106,9 @@ fn the_smallest_configuration_has_safe_defaults() {
         host: "127.0.0.1".to_owned(),
         port: 3000,
     };
-    assert_eq!(upstream.address, address);
+    assert_eq!(upstream.addresses, [address]);
+    assert_eq!(upstream.protocol, Protocol::Http1);
+    assert!(upstream.tls.is_none());
 }
 
 // Judging a configuration makes nothing: the key file is named, and whoever runs makes it.
@@ -394,7 +396,8 @@ fn files_of_secrets_are_watched_and_their_modes_looked_at() {
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("secret"), "hunter2\n").unwrap();
     std::fs::write(path("key"), SESSION_KEY).unwrap();
-    std::fs::write(path("ca.pem"), "-----BEGIN CERTIFICATE-----\n").unwrap();
+    let ca = rcgen::generate_simple_self_signed(["id.test".to_owned()]).unwrap();
+    std::fs::write(path("ca.pem"), ca.cert.pem()).unwrap();
     for (name, mode) in [("secret", 0o644), ("key", 0o600)] {
         std::fs::set_permissions(path(name), std::fs::Permissions::from_mode(mode)).unwrap();
     }

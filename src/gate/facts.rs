@@ -244,7 +244,8 @@ fn upgrade_of(head: &Parts) -> Upgrade {
 
 fn asker_of(head: &Parts, upgrade: Upgrade) -> Asker {
     let headers = &head.headers;
-    if !matches!(head.method, Method::GET | Method::HEAD) || upgrade == Upgrade::WebSocket {
+    let reads = matches!(head.method, Method::GET | Method::HEAD);
+    if !reads || upgrade == Upgrade::WebSocket || is_grpc(headers) {
         return Asker::Program;
     }
     let purpose = text(headers, "sec-purpose").or_else(|| text(headers, "purpose"));
@@ -270,6 +271,11 @@ fn asker_of(head: &Parts, upgrade: Upgrade) -> Asker {
         (None, _) if wants_html && !headers.contains_key("x-requested-with") => Asker::Navigation,
         (None, _) => Asker::Program,
     }
+}
+
+/// A call of gRPC follows no redirect, whatever else it says that it accepts.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    text(headers, "content-type").is_some_and(|kind| kind.starts_with("application/grpc"))
 }
 
 /// Whether `text/html` (or XHTML) is named in `Accept`; `*/*` is what programs say.

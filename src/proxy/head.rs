@@ -1,6 +1,8 @@
 //! The inbound head becomes the outbound one, and the other way round, by calling the rooms beside
 //! this one in a fixed order: what must not pass goes first, what is ours is written last.
 
+use std::rc::Rc;
+
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, CONNECTION, HOST, HeaderName, HeaderValue, UPGRADE};
 use http::request::Parts;
@@ -9,6 +11,7 @@ use http::uri::{PathAndQuery, Uri};
 use super::credentials::OwnCookies;
 use super::forwarded::PublicFields;
 use super::identity::Stripper;
+use super::trailers::{RequestTrailers, is_grpc};
 use super::{ForwardError, HostPolicy, UpstreamAddress, UpstreamSettings, hop, identity};
 use crate::base::origin::PublicUrl;
 use crate::gate::decision::Permit;
@@ -20,7 +23,7 @@ use crate::session::names::CookieNames;
 pub struct Rewriter {
     public: PublicFields,
     cookies: OwnCookies,
-    stripper: Stripper,
+    stripper: Rc<Stripper>,
 }
 
 impl Rewriter {
@@ -30,11 +33,22 @@ impl Rewriter {
         Self {
             public: PublicFields::new(public),
             cookies: OwnCookies::new(names),
-            stripper: Stripper::new(settings.headers.iter().map(|rule| &rule.name)),
+            stripper: Rc::new(Stripper::new(
+                settings.headers.iter().map(|rule| &rule.name),
+            )),
         }
     }
 
-    /// The head that goes to the upstream.
+    /// What becomes of the trailer fields of a request with this head.
+    pub(super) fn trailers(&self, headers: &HeaderMap) -> RequestTrailers {
+        if is_grpc(headers) {
+            RequestTrailers::Passed(Rc::clone(&self.stripper))
+        } else {
+            RequestTrailers::Dropped
+        }
+    }
+
+    /// The head that goes to the upstream, as HTTP/1.1 has it.
     ///
     /// # Errors
     /// [`ForwardError::IdentityTooLarge`]: an identity is sent whole or not at all.
@@ -86,24 +100,27 @@ fn in_origin_form(uri: &mut Uri) {
 }
 
 fn set_host(headers: &mut HeaderMap, settings: &UpstreamSettings, public: &PublicFields) {
-    match (&settings.host, &settings.address) {
-        (HostPolicy::Preserve, _) => public.keep_port(headers),
-        (HostPolicy::Fixed(name), _) => {
+    match &settings.host {
+        HostPolicy::Preserve => public.keep_port(headers),
+        HostPolicy::Fixed(name) => {
             headers.insert(HOST, name.clone());
         }
-        (HostPolicy::Upstream, UpstreamAddress::Tcp { host, port }) => {
-            let text = if *port == 80 {
-                host.clone()
-            } else {
-                format!("{host}:{port}")
-            };
-            if let Ok(value) = HeaderValue::from_str(&text) {
-                headers.insert(HOST, value);
+        HostPolicy::Upstream => match settings.addresses.first() {
+            Some(address @ UpstreamAddress::Tcp { port, .. }) => {
+                let usual = if settings.tls.is_some() { 443 } else { 80 };
+                let text = address.to_string();
+                let text = match text.rsplit_once(':') {
+                    Some((host, _)) if *port == usual => host,
+                    _ => &text,
+                };
+                if let Ok(value) = HeaderValue::from_str(text) {
+                    headers.insert(HOST, value);
+                }
             }
-        }
-        (HostPolicy::Upstream, UpstreamAddress::Unix(_)) => {
-            headers.insert(HOST, HeaderValue::from_static("localhost"));
-        }
+            Some(UpstreamAddress::Unix(_)) | None => {
+                headers.insert(HOST, HeaderValue::from_static("localhost"));
+            }
+        },
     }
 }
 

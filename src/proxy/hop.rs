@@ -10,6 +10,7 @@ use http::header::{
 };
 
 use super::head::{constant, is_websocket};
+use super::trailers;
 use crate::gate::facts::Upgrade;
 
 /// Fields that no `Connection` may name away: they mean something to the message itself.
@@ -21,16 +22,44 @@ fn is_protected(name: &HeaderName) -> bool {
 }
 
 pub(super) fn strip_request(headers: &mut HeaderMap, upgrade: Upgrade) {
+    // Looked at first: `Connection` names it, as it must (RFC 9110 section 10.1.4).
+    let trailers_are_read = headers.contains_key(TE) && trailers::are_read(headers);
     strip_named(headers);
     strip_always(headers);
+    if !trailers::is_grpc(headers) {
+        headers.remove(TRAILER);
+    }
     headers.remove(PROXY_AUTHORIZATION);
+    write_framing_anew(headers);
     let protocol = headers.remove(UPGRADE);
     if let (true, Some(protocol)) = (is_websocket(upgrade), protocol) {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, protocol);
+    } else if trailers_are_read {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
 }
 
+/// The framing in our own spelling: an app that knows `chunked` in small letters only, or takes a
+/// leading zero for another number, would see another end of the request than we did.
+fn write_framing_anew(headers: &mut HeaderMap) {
+    if let Some(coding) = headers.get_mut(TRANSFER_ENCODING) {
+        *coding = HeaderValue::from_static("chunked"); // the only one that came so far
+    }
+    if let Some(length) = headers.get_mut(CONTENT_LENGTH)
+        && length.as_bytes().starts_with(b"0")
+        && let Some(number) = length
+            .to_str()
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    {
+        *length = HeaderValue::from(number);
+    }
+}
+
+/// `Trailer` stays: it announces what comes behind the body, and our own connection passes only what
+/// is announced.
 pub(super) fn strip_response(headers: &mut HeaderMap) {
     strip_named(headers);
     strip_always(headers);
@@ -47,7 +76,6 @@ fn strip_always(headers: &mut HeaderMap) {
     headers.remove(constant("keep-alive"));
     headers.remove(constant("proxy-connection"));
     headers.remove(TE);
-    headers.remove(TRAILER);
 }
 
 fn strip_named(headers: &mut HeaderMap) {

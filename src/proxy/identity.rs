@@ -89,7 +89,9 @@ impl Stripper {
     }
 
     pub(super) fn strip(&self, headers: &mut HeaderMap, overrides: MethodOverride) {
-        let condemned = |name: &HeaderName| self.is_identity(name) || is_override(name, overrides);
+        let condemned = |name: &HeaderName| {
+            self.is_identity(name) || is_override(name, overrides) || is_like_framing(name)
+        };
         if !headers.keys().any(condemned) {
             return;
         }
@@ -119,6 +121,17 @@ fn is_override(name: &HeaderName, overrides: MethodOverride) -> bool {
     overrides == MethodOverride::Dropped
         && name.as_str().starts_with('x')
         && OVERRIDES.contains(&Folded::of(name.as_str()).as_str())
+}
+
+/// Whether an app that takes `_` for `-` would read a framing of the client's own: what frames a
+/// request is one field, and ours.
+fn is_like_framing(name: &HeaderName) -> bool {
+    const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
+    let name = name.as_str();
+    FRAMING
+        .iter()
+        .any(|one| one.len() == name.len() && *one != name)
+        && FRAMING.contains(&Folded::of(name).as_str())
 }
 
 /// A first look at a name in lower case, without folding: no family begins with other letters.

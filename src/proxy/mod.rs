@@ -3,14 +3,21 @@
 //! what we say of it.
 
 mod credentials;
+mod exchange;
 mod forwarded;
 mod frames;
 pub mod head;
+mod health;
 mod hop;
 mod identity;
+mod metered;
 mod moving;
+mod place;
 mod pool;
 mod settings;
+mod shared_line;
+mod spare_body;
+mod trailers;
 mod upgrade;
 mod upload;
 mod way;
@@ -21,19 +28,19 @@ mod tests;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
-use http::{Method, Request, Response, StatusCode};
+use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use tokio::time::Instant;
 
 use self::head::Rewriter;
 use self::pool::Pool;
 pub use self::settings::{
-    HeaderRule, HostPolicy, IdentityField, Privacy, Qualification, UpstreamAddress,
-    UpstreamSettings,
+    HeaderRule, HostPolicy, IdentityField, Privacy, Protocol, Qualification, TlsFiles,
+    UpstreamAddress, UpstreamSettings, UpstreamTls, Verification,
 };
+use self::trailers::Download;
 pub use self::upgrade::{FAREWELL, TunnelEnd};
 use self::upload::{Progress, Upload};
 use crate::gate::decision::Permit;
@@ -69,7 +76,7 @@ pub enum ForwardError {
     #[error("the upstream did not begin its answer within {} ms", .0.as_millis())]
     TimedOut(Duration),
     /// It broke off, or what it says is not HTTP.
-    #[error("the upstream broke off or does not speak HTTP/1.1: {0}")]
+    #[error("the upstream broke off or does not speak HTTP as it should: {0}")]
     Broken(hyper::Error),
     /// The request itself did not come whole: that is the user agent's doing, not the upstream's.
     #[error("of the request: {0}")]
@@ -80,13 +87,18 @@ pub enum ForwardError {
     /// It switched protocols without having been asked to.
     #[error("the upstream switched protocols unasked")]
     UnaskedSwitch,
+    /// It was to switch protocols, and speaks HTTP/2 alone.
+    #[error(
+        "over HTTP/2 in the clear no WebSocket can be opened; give its route an upstream of `http://`"
+    )]
+    NoSwitch,
 }
 
 impl Upstream {
     /// An upstream with no connection yet.
     #[must_use]
     pub fn new(settings: UpstreamSettings, rewriter: Rewriter, patience: Patience) -> Self {
-        let pool = Pool::new(settings.address.clone(), settings.connect_timeout);
+        let pool = Pool::new(&settings);
         Self {
             settings,
             rewriter,
@@ -119,14 +131,19 @@ impl Upstream {
             Upgrade::WebSocket => head.extensions.remove::<OnUpgrade>(),
             Upgrade::None => None,
         };
-        let has_body = head.headers.contains_key(CONTENT_LENGTH)
+        let is_framed = head.headers.contains_key(CONTENT_LENGTH)
             || head.headers.contains_key(TRANSFER_ENCODING);
         let progress = Progress::begin();
         // `Transfer-Encoding: chunked`, the only one that came so far, stays: without a field that
-        // says so a GET would be sent without its body.
-        let body = if has_body {
+        // says so a GET would be sent without its body. HTTP/2 frames a body without any field.
+        let body = if is_framed || !body.is_end_stream() {
+            if !is_framed {
+                let chunked = HeaderValue::from_static("chunked");
+                head.headers.insert(TRANSFER_ENCODING, chunked);
+            }
             let body = Watched::new(body, self.patience.upload);
-            Body::stream(Upload::new(body, Rc::clone(&progress)))
+            let trailers = self.rewriter.trailers(&head.headers);
+            Body::stream(Upload::new(body, Rc::clone(&progress), trailers))
         } else {
             Body::empty()
         };
@@ -146,88 +163,11 @@ impl Upstream {
             (false, _) => {
                 self.rewriter.inbound(response.headers_mut());
                 let idle = self.patience.stream;
-                Ok(response.map(|body| Body::stream(Watched::new(body, idle).keeping(lease))))
+                Ok(response.map(|body| {
+                    let body = Download::new(body);
+                    Body::stream(Watched::new(body, idle).keeping(lease))
+                }))
             }
         }
     }
-
-    /// Sends on a connection that is there, or on a new one. A second time it is tried, on a new one,
-    /// only where an app that had answered before closed the connection meanwhile: what was not sent
-    /// at all, and a request without a body that may safely be repeated (RFC 9110 section 9.2.2) and
-    /// of which no answer has begun.
-    async fn exchange(
-        &self,
-        request: Request<Body>,
-        progress: &Progress,
-    ) -> Result<(Response<Incoming>, pool::Lease), ForwardError> {
-        let limit = self.settings.first_byte_timeout;
-        let mut request = request;
-        let mut fresh = None;
-        loop {
-            let mut lease = match fresh.take() {
-                Some(lease) => lease,
-                None => self.pool.take().await?,
-            };
-            let reused = lease.is_reused();
-            let Some((sender, alarm)) = lease.parts() else {
-                continue;
-            };
-            let spare = if reused { repeatable(&request) } else { None };
-            // Counted from the last piece of the request: an upload may take as long as it moves.
-            let answer = tokio::select! {
-                biased;
-                answer = sender.try_send_request(request) => answer,
-                () = alarm.stand_still(&progress.moved, limit) => return Err(ForwardError::TimedOut(limit)),
-            };
-            match answer {
-                Ok(response) => return Ok((response, lease)),
-                Err(mut error) => {
-                    let unsent = error.take_message().filter(|_| reused);
-                    let error = error.into_error();
-                    let closed =
-                        error.is_incomplete_message() || error.is_closed() || is_reset(&error);
-                    match unsent.or(spare.filter(|_| closed)) {
-                        Some(again) => {
-                            request = again;
-                            progress.moved.set(Instant::now());
-                            fresh = Some(self.pool.connect().await?);
-                        }
-                        None => {
-                            let upload = progress.failed.get().map(ForwardError::Upload);
-                            return Err(upload.unwrap_or(ForwardError::Broken(error)));
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The same request once more, if sending it twice is as good as once.
-fn repeatable(request: &Request<Body>) -> Option<Request<Body>> {
-    let safe = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    );
-    if !safe || !request.body().is_end_stream() || request.headers().contains_key(UPGRADE) {
-        return None;
-    }
-    let mut again = Request::new(Body::empty());
-    *again.method_mut() = request.method().clone();
-    *again.uri_mut() = request.uri().clone();
-    *again.headers_mut() = request.headers().clone();
-    Some(again)
-}
-
-/// Whether the connection was torn down rather than answered on.
-fn is_reset(error: &hyper::Error) -> bool {
-    let cause = std::error::Error::source(error);
-    cause
-        .and_then(|cause| cause.downcast_ref::<std::io::Error>())
-        .is_some_and(|cause| {
-            matches!(
-                cause.kind(),
-                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe
-            )
-        })
 }

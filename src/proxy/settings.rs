@@ -1,5 +1,6 @@
 //! An upstream, as configured.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,14 +8,19 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 
 use crate::base::origin::Host;
+use crate::transport::trust::{PeerName, TlsClient};
 
 /// One upstream, as configured.
 #[derive(Debug, Clone)]
 pub struct UpstreamSettings {
     /// Its name in the configuration, for logs.
     pub name: String,
-    /// Where it listens.
-    pub address: UpstreamAddress,
+    /// Where it listens: at least one address. Where there are several, each is as good as any other.
+    pub addresses: Vec<UpstreamAddress>,
+    /// What is spoken there.
+    pub protocol: Protocol,
+    /// How it is spoken over TLS; in the clear, where absent.
+    pub tls: Option<UpstreamTls>,
     /// What it is told as `Host`.
     pub host: HostPolicy,
     /// The identity headers that it gets.
@@ -25,6 +31,85 @@ pub struct UpstreamSettings {
     pub first_byte_timeout: Duration,
     /// Whether it must be out of everybody's reach but ours.
     pub privacy: Privacy,
+}
+
+/// What is spoken with an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2: in the clear by prior knowledge (RFC 9113 section 3.3); over TLS it is offered by ALPN,
+    /// and HTTP/1.1 is spoken where it is not taken.
+    Http2,
+}
+
+/// TLS toward an upstream.
+#[derive(Debug, Clone)]
+pub struct UpstreamTls {
+    /// What its certificate is held to, and what it is shown and offered.
+    pub client: TlsClient,
+    /// Whose certificate it must be; the host's of the address, where absent.
+    pub server_name: Option<PeerName>,
+    /// The files it comes from.
+    pub files: TlsFiles,
+    /// Whether certificates are looked at.
+    pub verification: Verification,
+}
+
+/// The files that the TLS toward an upstream comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Its roots; the system's, where absent.
+    pub ca: Option<PathBuf>,
+    /// Our certificate.
+    pub certificate: Option<PathBuf>,
+    /// The key to it.
+    pub key: Option<PathBuf>,
+}
+
+/// Whether certificates of an upstream are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verification {
+    /// They are.
+    Demanded,
+    /// They are not: the operator switched it off.
+    Skipped,
+}
+
+impl UpstreamSettings {
+    /// The scheme of requests to it.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        match self.tls {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+
+    /// Its addresses as they are written, for people.
+    #[must_use]
+    pub fn urls(&self) -> Vec<String> {
+        let scheme = match (&self.tls, self.protocol) {
+            (Some(_), _) => "https",
+            (None, Protocol::Http2) => "h2c",
+            (None, Protocol::Http1) => "http",
+        };
+        let url = |address: &UpstreamAddress| match address {
+            UpstreamAddress::Unix(_) => format!("unix:{address}"),
+            UpstreamAddress::Tcp { .. } => format!("{scheme}://{address}"),
+        };
+        self.addresses.iter().map(url).collect()
+    }
+}
+
+impl fmt::Display for UpstreamAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
 }
 
 /// Whether an upstream must be out of everybody's reach but ours.
@@ -41,7 +126,7 @@ pub enum Privacy {
 pub enum UpstreamAddress {
     /// A host name or address, and a port.
     Tcp {
-        /// Looked up each time a connection is made.
+        /// Looked up each time a connection is made; without the brackets of IPv6.
         host: String,
         /// The port.
         port: u16,

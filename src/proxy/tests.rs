@@ -145,10 +145,26 @@ fn hop_by_hop_fields_end_here_and_protected_ones_stay() {
         lines,
         [
             "authorization: Bearer app",
+            "connection: te",
             "content-length: 3",
             "cookie: a=b",
             "host: gate.test",
+            "te: trailers",
         ]
+    );
+}
+
+// J4: whoever does not read trailer fields has none asked for; gRPC may announce its own.
+#[test]
+fn trailer_fields_are_asked_for_where_they_are_read() {
+    let mut headers = fields(&[("te", "gzip"), ("trailer", "x"), ("host", "gate.test")]);
+    hop::strip_request(&mut headers, Upgrade::None);
+    assert_eq!(left(&headers), ["host: gate.test"]);
+    let mut headers = fields(&[("content-type", "application/grpc"), ("trailer", "x")]);
+    hop::strip_request(&mut headers, Upgrade::None);
+    assert_eq!(
+        left(&headers),
+        ["content-type: application/grpc", "trailer: x"]
     );
 }
 

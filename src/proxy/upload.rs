@@ -3,12 +3,13 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Instant;
 
+use super::trailers::RequestTrailers;
 use crate::transport::body::BodyError;
 
 /// How far a request has come, for whoever waits for its answer.
@@ -30,16 +31,21 @@ impl Progress {
     }
 }
 
-/// A request's body that notes its progress.
+/// A request's body that notes its progress, with the trailer fields that may pass.
 #[derive(Debug)]
 pub(super) struct Upload<B> {
     inner: B,
     progress: Rc<Progress>,
+    trailers: RequestTrailers,
 }
 
 impl<B> Upload<B> {
-    pub(super) fn new(inner: B, progress: Rc<Progress>) -> Self {
-        Self { inner, progress }
+    pub(super) fn new(inner: B, progress: Rc<Progress>, trailers: RequestTrailers) -> Self {
+        Self {
+            inner,
+            progress,
+            trailers,
+        }
     }
 }
 
@@ -51,14 +57,22 @@ impl<B: HttpBody<Data = Bytes, Error = BodyError> + Unpin> HttpBody for Upload<B
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(context);
-        if let Poll::Ready(frame) = &polled {
+        loop {
+            let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
             self.progress.moved.set(Instant::now());
-            if let Some(Err(error)) = frame {
-                self.progress.failed.set(Some(*error));
+            match frame {
+                Some(Ok(frame)) => {
+                    if let Some(frame) = self.trailers.pass(frame) {
+                        return Poll::Ready(Some(Ok(frame)));
+                    }
+                }
+                Some(Err(error)) => {
+                    self.progress.failed.set(Some(error));
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => return Poll::Ready(None),
             }
         }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {

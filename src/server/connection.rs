@@ -1,4 +1,5 @@
-//! One connection: HTTP/1.1 within its limits, until it, the drain or the sweep ends it.
+//! One connection: what is spoken on it, and HTTP/1.1 within its limits until it, the drain or the
+//! sweep ends it.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -22,9 +23,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::drain::{Drained, Stage};
 use super::entrance::Entrance;
 use super::load::Load;
+use super::preface::{self, Spoken};
 use super::rest::{self, Woken};
 use super::watch::{Seconds, Watch, WatchedStream, Wish};
-use super::{HeadLimit, Limits, Service};
+use super::{HeadLimit, Limits, Service, http2};
 use crate::base::peer::Peer;
 use crate::transport::body::{Body, InUse};
 
@@ -52,15 +54,45 @@ pub(super) struct Shared<S> {
     pub(super) closing: Cell<bool>,
 }
 
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wire {
+    /// HTTP/1.1, and nothing is looked at before it.
+    #[default]
+    Http1,
+    /// HTTP/2, as was agreed on in the TLS handshake.
+    Http2,
+    /// HTTP/2 if the peer begins with its preface (prior knowledge, RFC 9113 section 3.3), and
+    /// HTTP/1.1 if it does not.
+    Either,
+}
+
 /// Serves one connection to its end.
 pub(super) async fn serve<S: Service>(
     (stream, in_use): (impl AsyncRead + AsyncWrite + Unpin + Send + 'static, InUse),
-    peer: Peer,
+    (peer, wire): (Peer, Wire),
     watch: Arc<Watch>,
     shared: Rc<Shared<S>>,
     mut drained: Drained,
 ) {
     let mut stream = WatchedStream::new(stream, Arc::clone(&watch), shared.seconds.clone());
+    let spoken = match wire {
+        Wire::Http1 => Spoken::Http1,
+        Wire::Http2 => Spoken::Http2,
+        Wire::Either => match preface::await_first(&mut stream, &watch, &mut drained).await {
+            Some(spoken) => spoken,
+            None => return,
+        },
+    };
+    if spoken == Spoken::Http2 {
+        // On the heap, so that an HTTP/1.1 connection is not as large as this.
+        Box::pin(http2::serve(stream, peer, &watch, &shared, drained)).await;
+        return;
+    }
+    // Whoever connects and says nothing holds nothing.
+    if rest::until_read(&mut stream, &watch, &mut drained).await == Woken::Over {
+        return;
+    }
     loop {
         // On the heap, so that it is gone while the connection rests.
         let speaking = Box::pin(speak(
@@ -102,12 +134,16 @@ async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         request.extensions_mut().insert(in_use.clone());
         let peer = peer.clone();
         async move {
-            let mut response = answer(&shared, &watch, request, peer).await;
-            if shared.closing.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let busy = watch.busy(&shared.seconds, shared.load.one_more());
+            watch.has_body(!request.body().is_end_stream());
+            let mut response = answer(&shared, request, peer).await;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                watch.switched(&shared.seconds);
+            } else if shared.closing.get() {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
             }
-            Ok::<_, Infallible>(response)
+            Ok::<_, Infallible>(response.map(|body| body.guarded(busy)))
         }
     });
     let mut connection = builder
@@ -127,7 +163,7 @@ async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
                     stream.put_back(parts.read_buf);
                     return Some(stream);
                 }
-                Wish::Rest => {}
+                Wish::Rest | Wish::Look => {}
             },
             () = drained.reached(Stage::Draining) => break,
         }
@@ -153,17 +189,15 @@ async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     None
 }
 
-async fn answer<S: Service>(
+/// Answers one request, if its head is within the limits. A panic costs this request alone.
+pub(super) async fn answer<S: Service>(
     shared: &Shared<S>,
-    watch: &Arc<Watch>,
     request: Request<Incoming>,
     peer: Peer,
 ) -> Response<Body> {
-    let busy = watch.busy(&shared.seconds, shared.load.one_more());
-    watch.has_body(!request.body().is_end_stream());
     let entrance = shared.entrances.get(peer.entrance);
     if let Some(response) = entrance.and_then(|entrance| entrance.answer(&request)) {
-        return response.map(|body| body.guarded(busy));
+        return response;
     }
     let target = request
         .uri()
@@ -186,22 +220,17 @@ async fn answer<S: Service>(
         None
     };
     if let Some(limit) = exceeded {
-        let refused = shared.service.too_large(limit, request, peer);
-        return refused.map(|body| body.guarded(busy));
+        return shared.service.too_large(limit, request, peer);
     }
     let mut answering = pin!(shared.service.answer(request, peer));
     // A panic ends this future and nothing else; whatever it held is dropped with it.
-    let response = poll_fn(|context| {
-        match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))) {
+    poll_fn(
+        |context| match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(response)) => Poll::Ready(Some(response)),
             Err(_) => Poll::Ready(None),
-        }
-    })
+        },
+    )
     .await
-    .unwrap_or_else(|| shared.service.panicked());
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        watch.switched(&shared.seconds);
-    }
-    response.map(|body| body.guarded(busy))
+    .unwrap_or_else(|| shared.service.panicked())
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION};
 use http::{Method, Request, Response, StatusCode};
 
+use super::connection::Wire;
 use super::drain::{Drained, Stage};
 use super::refusal::Told;
 use super::{ListenSettings, ProxyProtocol, Purpose};
@@ -18,6 +19,7 @@ use crate::transport::server_tls::Tls;
 /// How one listener receives who comes.
 #[derive(Debug)]
 pub struct Entrance {
+    cleartext: Wire,
     purpose: Purpose,
     health_path: Option<String>,
     tls: Option<Arc<Tls>>,
@@ -55,6 +57,7 @@ impl Entrance {
         drained: Drained,
     ) -> Self {
         Self {
+            cleartext: settings.cleartext,
             purpose: settings.purpose.clone(),
             health_path: settings.health_path.clone(),
             tls,
@@ -73,6 +76,11 @@ impl Entrance {
     /// How TLS is spoken here, if it is.
     pub(super) fn tls(&self) -> Option<&Arc<Tls>> {
         self.tls.as_ref()
+    }
+
+    /// What is spoken on a connection that is not protected by TLS.
+    pub(super) fn cleartext(&self) -> Wire {
+        self.cleartext
     }
 
     pub(super) fn proxy_protocol(&self) -> ProxyProtocol {

@@ -3,10 +3,13 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -32,7 +35,7 @@ pub enum Bound {
     /// TCP.
     Tcp(TcpListener),
     /// A Unix socket; one that we bound is removed from its path when we are done.
-    Unix(UnixListener, Option<PathBuf>),
+    Unix(UnixListener, Option<OwnedPath>),
 }
 
 /// An accepted socket, on its way to a worker.
@@ -92,6 +95,15 @@ impl Listener {
 
 impl Bound {
     fn bind(address: &ListenAddress, passed: &mut Passed) -> io::Result<Vec<Self>> {
+        if let Ok(mut handed) = passed.take(&address.to_string()) {
+            // Its file is ours now.
+            for listener in &mut handed {
+                if let (Self::Unix(_, own), ListenAddress::Unix(path)) = (listener, address) {
+                    *own = Some(OwnedPath::new(path));
+                }
+            }
+            return Ok(handed);
+        }
         match address {
             ListenAddress::Tcp(address) => {
                 let domain = Domain::for_address(*address);
@@ -106,7 +118,7 @@ impl Bound {
                 remove_stale(path)?;
                 let listener = UnixListener::bind(path)?;
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-                Ok(vec![Self::Unix(listener, Some(path.clone()))])
+                Ok(vec![Self::Unix(listener, Some(OwnedPath::new(path)))])
             }
             ListenAddress::Passed(name) => passed.take(name),
         }
@@ -128,11 +140,61 @@ impl Listener {
     }
 }
 
-impl Drop for Bound {
+impl Listener {
+    /// The same socket once more, for a process after this one.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn again(&self) -> io::Result<OwnedFd> {
+        match &self.bound {
+            Bound::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
+            Bound::Unix(listener, _) => listener.as_fd().try_clone_to_owned(),
+        }
+    }
+
+    /// Whom to tell that a socket file is no longer ours; nobody where there is none.
+    #[must_use]
+    pub fn left(&self) -> Option<Left> {
+        match &self.bound {
+            Bound::Unix(_, Some(path)) => Some(Left(Arc::clone(&path.left))),
+            _ => None,
+        }
+    }
+}
+
+/// The file of a socket that we bound. It is removed when this is dropped, unless it was left to
+/// the process after this one.
+#[derive(Debug)]
+pub struct OwnedPath {
+    path: PathBuf,
+    left: Arc<AtomicBool>,
+}
+
+/// Leaves a socket file to the process after this one.
+#[derive(Debug)]
+pub struct Left(Arc<AtomicBool>);
+
+impl Left {
+    /// From now on it is not removed.
+    pub fn leave(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl OwnedPath {
+    fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            left: Arc::default(),
+        }
+    }
+}
+
+impl Drop for OwnedPath {
     fn drop(&mut self) {
-        if let Self::Unix(_, Some(path)) = self {
+        if !self.left.load(Ordering::Relaxed) {
             // It may be gone already, which is as well.
-            drop(std::fs::remove_file(path));
+            drop(std::fs::remove_file(&self.path));
         }
     }
 }

@@ -8,10 +8,13 @@ pub mod connection;
 pub mod descriptors;
 pub mod drain;
 pub mod entrance;
+pub mod handover;
 mod heap;
+mod http2;
 pub mod listener;
 pub mod load;
 pub mod passed;
+mod preface;
 pub mod probes;
 mod reception;
 mod refusal;
@@ -30,6 +33,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
+use self::connection::Wire;
 use crate::base::peer::Peer;
 use crate::transport::body::Body;
 use crate::transport::server_tls::ServerTls;
@@ -103,6 +107,8 @@ pub struct ListenSettings {
     pub address: ListenAddress,
     /// How TLS is spoken there, if it is.
     pub tls: Option<ServerTls>,
+    /// What is spoken on connections that are not protected by TLS.
+    pub cleartext: Wire,
     /// Whether a proxy in front says whose each connection is.
     pub proxy_protocol: ProxyProtocol,
     /// What requests are for here.
@@ -138,6 +144,7 @@ impl ListenSettings {
         Self {
             address,
             tls: None,
+            cleartext: Wire::default(),
             proxy_protocol: ProxyProtocol::default(),
             purpose: Purpose::default(),
             health_path: None,
@@ -166,6 +173,12 @@ pub struct Limits {
     pub connections: usize,
     /// Most requests that are answered at a time.
     pub requests: usize,
+    /// Most requests at a time on an HTTP/2 connection.
+    pub http2_streams: usize,
+    /// After so many requests an HTTP/2 connection takes no more, and ends.
+    pub http2_requests: u64,
+    /// After this long an HTTP/2 connection takes no more requests, and ends.
+    pub http2_age: Duration,
     /// How long the process goes on, not ready, once it was told to stop.
     pub drain_delay: Duration,
     /// How long requests in flight may take to finish after that.
@@ -184,6 +197,9 @@ impl Default for Limits {
             websocket_idle: Duration::from_secs(3600),
             connections: 10_000,
             requests: 10_000,
+            http2_streams: 200,
+            http2_requests: 1_000_000,
+            http2_age: Duration::from_secs(3600),
             drain_delay: Duration::ZERO,
             drain: Duration::from_secs(30),
         }

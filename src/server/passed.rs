@@ -4,9 +4,10 @@
 use std::io;
 
 use listenfd::ListenFd;
-use socket2::SockRef;
+use socket2::{Domain, SockRef};
 use tokio::net::{TcpListener, UnixListener};
 
+use super::handover::Handed;
 use super::listener::Bound;
 
 /// More are never passed to one process; a larger number is a slip.
@@ -25,7 +26,8 @@ pub struct PassedVariables<'a> {
     pub names: Option<&'a str>,
 }
 
-/// The sockets that were passed and that nobody has taken yet.
+/// The sockets that were passed, by the service manager or by the process before this one, and that
+/// nobody has taken yet.
 #[derive(Debug, Default)]
 pub struct Passed(Vec<(String, Socketed)>);
 
@@ -42,7 +44,7 @@ pub enum PassedError {
     #[error("the service manager's LISTEN_FDS or LISTEN_FDNAMES makes no sense")]
     Variables,
     /// It is no listening stream socket.
-    #[error("the socket `{0}` of the service manager is no listening TCP or Unix stream socket")]
+    #[error("the socket `{0}` that was passed is no listening TCP or Unix stream socket")]
     NotListening(String),
 }
 
@@ -81,6 +83,25 @@ impl Passed {
             sockets.push((name, socket));
         }
         Ok(Self(sockets))
+    }
+
+    /// What the process before this one handed over, by the addresses of its configuration.
+    ///
+    /// # Errors
+    /// [`PassedError::NotListening`].
+    pub fn handed(handed: Vec<Handed>) -> Result<Self, PassedError> {
+        let sockets = handed.into_iter().map(|Handed { name, socket }| {
+            let listens = SockRef::from(&socket).is_listener().unwrap_or(false);
+            let domain = SockRef::from(&socket).domain().ok();
+            match domain {
+                Some(Domain::UNIX) if listens => Ok((name, Socketed::Unix(socket.into()))),
+                Some(Domain::IPV4 | Domain::IPV6) if listens => {
+                    Ok((name, Socketed::Tcp(socket.into())))
+                }
+                _ => Err(PassedError::NotListening(name)),
+            }
+        });
+        Ok(Self(sockets.collect::<Result<_, _>>()?))
     }
 
     /// All sockets of this name, ready to accept; they are then no longer here. Must be called

@@ -40,7 +40,8 @@ pub(super) async fn serve<S: Service>(
     mut drained: Drained,
 ) {
     watch.begin(&shared.seconds);
-    let Some(entrance) = shared.entrances.get(peer.entrance) else {
+    let entrances = Arc::clone(&shared.entrances);
+    let Some(entrance) = entrances.get(peer.entrance) else {
         return;
     };
     let received = tokio::select! {
@@ -50,7 +51,8 @@ pub(super) async fn serve<S: Service>(
         () = drained.reached(Stage::Ended) => return,
     };
     if let Some(stream) = received {
-        connection::serve((stream, in_use), peer, watch, shared, drained).await;
+        let wire = (peer, stream.wire(entrance.cleartext()));
+        connection::serve((stream, in_use), wire, watch, shared, drained).await;
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Notice {
     Reloading,
     /// No new requests are taken; those in flight may finish within this time.
     Stopping(Duration),
+    /// The process with this id serves from now on; it is to be watched.
+    Succeeded(u32),
     /// The event loop answers.
     Alive,
 }
@@ -67,6 +69,7 @@ impl Notice {
                 "STOPPING=1\nSTATUS=requests in flight finish\nEXTEND_TIMEOUT_USEC={}",
                 drain.saturating_add(AFTER_DRAIN).as_micros()
             ),
+            Self::Succeeded(pid) => format!("MAINPID={pid}\nSTATUS=taking requests"),
             Self::Alive => "WATCHDOG=1".to_owned(),
         }
     }

@@ -8,6 +8,7 @@ use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::connection::Wire;
 use super::listener::Socketed;
 use crate::transport::server_tls::TlsStream;
 
@@ -109,6 +110,17 @@ impl AsyncWrite for Ahead {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         on_either!(&mut self.get_mut().socket, Socket(Tcp, Unix), socket => Pin::new(socket).poll_shutdown(context))
+    }
+}
+
+impl Received {
+    /// What is spoken: by TLS that was agreed on in the handshake (RFC 7301), and else `cleartext`.
+    pub(super) fn wire(&self, cleartext: Wire) -> Wire {
+        match self {
+            Self::Plain(_) => cleartext,
+            Self::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => Wire::Http2,
+            Self::Tls(_) => Wire::Http1,
+        }
     }
 }
 

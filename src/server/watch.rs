@@ -27,6 +27,8 @@ pub(super) enum Wish {
     End,
     /// That it gives back what it holds, if nothing has begun meanwhile.
     Rest,
+    /// That it looks after its streams, and says when to be asked again.
+    Look,
 }
 
 /// How long, and of how many bytes, what still comes after a last answer is ignored before the
@@ -50,6 +52,8 @@ enum Phase {
     Switched = 3,
     /// We have said everything, and the peer may still be sending.
     Lingering = 4,
+    /// It speaks HTTP/2, and watches its streams itself.
+    Streams = 5,
 }
 
 /// One connection, as the sweep sees it. Touched by one thread only, but it travels with a socket
@@ -59,6 +63,8 @@ pub struct Watch {
     phase: AtomicU8,
     /// The worker's second in which the phase began or bytes last moved.
     since: AtomicU32,
+    /// The worker's second in which a connection with streams wants to look after them.
+    due: AtomicU32,
     /// Whether the peer is not reading what we write.
     blocked: AtomicBool,
     /// Whether the last request had a body, of which the end may not have been read: then only the
@@ -131,11 +137,25 @@ impl Watch {
         self.enter(Phase::Switched, seconds);
     }
 
+    /// The connection looks after its streams itself, and wants to be woken for it in the second `due`.
+    pub(super) fn look_at(&self, due: u32) {
+        self.phase.store(Phase::Streams as u8, Ordering::Relaxed);
+        self.due.store(due, Ordering::Relaxed);
+    }
+
+    /// Ends the connection, at once.
+    pub(super) fn end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+        self.wish.notify_one();
+    }
+
     /// Resolves when the sweep wants something of the connection.
     pub(super) async fn wished(&self) -> Wish {
         self.wish.notified().await;
         if self.ending.load(Ordering::Relaxed) {
             Wish::End
+        } else if self.phase.load(Ordering::Relaxed) == Phase::Streams as u8 {
+            Wish::Look
         } else {
             Wish::Rest
         }
@@ -178,6 +198,12 @@ impl Watch {
         let phase = self.phase.load(Ordering::Relaxed);
         let still = u64::from(self.still(seconds));
         let blocked = self.blocked.load(Ordering::Relaxed);
+        if phase == Phase::Streams as u8 {
+            if seconds.now() >= self.due.load(Ordering::Relaxed) {
+                self.wish.notify_one();
+            }
+            return;
+        }
         let limit = match phase {
             0 => limits.keep_alive_idle,
             1 => limits.header_timeout,
@@ -186,8 +212,7 @@ impl Watch {
             _ => return,
         };
         if still > limit.as_secs() {
-            self.ending.store(true, Ordering::Relaxed);
-            self.wish.notify_one();
+            self.end();
         } else if self.may_rest(seconds) && !self.resting.load(Ordering::Relaxed) {
             self.wish.notify_one();
         }

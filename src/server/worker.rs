@@ -13,7 +13,7 @@ use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 
-use super::connection::{self, Shared};
+use super::connection::{self, Shared, Wire};
 use super::drain::{Drained, Stage};
 use super::entrance::Entrance;
 use super::heap;
@@ -50,6 +50,7 @@ struct Counted(Arc<AtomicUsize>);
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+        heap::freed();
     }
 }
 
@@ -217,15 +218,16 @@ async fn serve<S: Service>(
         // On the heap, so that a connection that is served at once does not pay for its size.
         return Box::pin(reception::serve(socket, peer, watch, shared, drained)).await;
     }
+    let wire = entrance.map_or_else(Wire::default, Entrance::cleartext);
     match socket {
         Socketed::Tcp(socket) => {
             if let Ok(stream) = TcpStream::from_std(socket) {
-                connection::serve((stream, in_use), peer, watch, shared, drained).await;
+                connection::serve((stream, in_use), (peer, wire), watch, shared, drained).await;
             }
         }
         Socketed::Unix(socket) => {
             if let Ok(stream) = UnixStream::from_std(socket) {
-                connection::serve((stream, in_use), peer, watch, shared, drained).await;
+                connection::serve((stream, in_use), (peer, wire), watch, shared, drained).await;
             }
         }
     }
@@ -244,10 +246,7 @@ async fn sweep<S: Service>(shared: Rc<Shared<S>>, watches: Rc<RefCell<Vec<Weak<W
                 cell.0.sweep(&shared.seconds, &shared.limits);
                 true
             }
-            None => {
-                heap::freed();
-                false
-            }
+            None => false,
         });
     }
 }

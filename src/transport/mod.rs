@@ -8,3 +8,4 @@ pub mod reach;
 pub mod resolve;
 pub mod server_tls;
 pub mod tls;
+pub mod trust;

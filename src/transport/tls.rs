@@ -77,7 +77,7 @@ pub fn operator_roots(path: &Path) -> Result<RootCertStore, TlsError> {
     }
 }
 
-fn system_roots() -> RootCertStore {
+pub(super) fn system_roots() -> RootCertStore {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (added, ignored) = roots.add_parsable_certificates(found.certs);

@@ -4,6 +4,7 @@
 use crate::support::browser::Browser;
 use crate::support::instance::{PUBLIC, World};
 use crate::support::raw::{Answer, try_exchange};
+use crate::support::upstream::Upstream;
 
 const ROUTES: &str = "routes:
   - { match: { path: /public/** }, access: public }
@@ -158,12 +159,14 @@ fn connection_cannot_delete_what_the_gate_says() {
         "keep-alive",
         "proxy-authorization",
         "proxy-connection",
-        "te",
         "trailer",
         "proxy",
     ] {
         assert!(seen.fields(gone).is_empty(), "{gone}: {}", seen.text());
     }
+    // What the client says of trailer fields, we say: they pass.
+    assert_eq!(seen.fields("te"), ["trailers"]);
+    assert_eq!(seen.fields("connection"), ["te"]);
     // J7: the app has tokens of its own.
     assert_eq!(seen.fields("authorization"), ["Bearer of-the-app"]);
 }
@@ -196,7 +199,7 @@ fn the_app_cannot_touch_a_cookie_of_ours() {
         .unwrap()
         .name
         .clone();
-    let hostile = crate::support::upstream::Upstream::answering(move |_| {
+    let hostile = Upstream::answering(move |_| {
         format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: Set-Cookie, Cache-Control\r\nSet-Cookie: {own}=planted; Path=/\r\nSet-Cookie: theirs=1; Path=/\r\n\r\n").into_bytes()
     });
     world
@@ -331,6 +334,89 @@ fn forwarded_fields_change_neither_redirect_nor_cookie() {
             .all("set-cookie")
             .all(|line| line.contains("Secure") && line.starts_with("__Host-"))
     );
+}
+
+// P4: nor any page, problem document or link in them: a cache in front that does not know these fields
+// would keep for everybody what one person made it say.
+#[test]
+fn forwarded_fields_change_no_page() {
+    let world = World::with(ROUTES);
+    let alice = world.signed_in("alice");
+    let nobody = world.browser();
+    let forwarded = "X-Forwarded-Host: evil.test\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 8\r\nX-Forwarded-Prefix: /evil\r\nX-Forwarded-Server: evil.test\r\nX-Original-Host: evil.test\r\nForwarded: host=evil.test;proto=http\r\n";
+    let navigation =
+        "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nAccept: text/html\r\n";
+    for (who, method, target, as_seen) in [
+        (&nobody, "GET", "/oauth2/sign_in", navigation),
+        (&nobody, "GET", "/oauth2/sign_out", navigation),
+        (&nobody, "GET", "/oauth2/start?provider=none", navigation),
+        (&nobody, "GET", "/oauth2/callback", navigation),
+        (&nobody, "GET", "/page", "Accept: application/json\r\n"),
+        (&nobody, "GET", "/page", "Accept: text/plain\r\n"),
+        (&nobody, "POST", "/page", navigation),
+        (&alice, "GET", "/admin", navigation),
+        (&alice, "GET", "/admin", "Accept: application/json\r\n"),
+        (&alice, "GET", "/oauth2/userinfo", navigation),
+        (&alice, "GET", "/oauth2/sign_out", navigation),
+    ] {
+        let told = |fields: &str| {
+            let fields = format!("{as_seen}{fields}");
+            let answer = send(&world, who, method, target, &fields).unwrap();
+            // The reference and the time alone differ between two of the same.
+            let text = match answer.field("x-request-id") {
+                Some(reference) => answer.everything().replace(reference, "REFERENCE"),
+                None => answer.everything(),
+            };
+            let lines = text.lines().filter(|line| {
+                let line = line.to_ascii_lowercase();
+                !line.starts_with("date:") && !line.contains("<time ") && !line.contains("_in\":")
+            });
+            (answer.status, lines.collect::<Vec<_>>().join("\n"))
+        };
+        let (plain, bent) = (told(""), told(forwarded));
+        assert_eq!(plain, bent, "{method} {target} {as_seen}");
+    }
+}
+
+// P5: our own answers name no software, open nothing to other origins and make no promise for the
+// domain that nobody asked for; what the app says of these passes as it is.
+#[test]
+fn no_answer_names_our_software_or_opens_anything_to_other_origins() {
+    let app = Upstream::answering(|arrived| {
+        assert!(arrived.fields("Via").is_empty());
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nServer: app/7\r\nAccess-Control-Allow-Origin: https://other.test\r\n\r\n".to_vec()
+    });
+    let world = World::before(app, ROUTES);
+    let nobody = world.browser();
+    let asking = "Origin: https://other.test\r\nAccess-Control-Request-Method: GET\r\n";
+    for method in ["GET", "OPTIONS", "POST"] {
+        for target in [
+            "/oauth2/userinfo",
+            "/oauth2/sign_in",
+            "/oauth2/sign_out",
+            "/oauth2/start",
+            "/oauth2/callback?code=x&state=y",
+            "/oauth2/none",
+            "/page",
+            "/a/../b",
+        ] {
+            let answer = send(&world, &nobody, method, target, asking).unwrap();
+            for (name, value) in &answer.fields {
+                let name = name.to_ascii_lowercase();
+                let is_ours_to_say = !name.starts_with("access-control-")
+                    && !["server", "via", "x-powered-by", "strict-transport-security"]
+                        .contains(&name.as_str());
+                assert!(is_ours_to_say, "{method} {target}: {name}: {value}");
+            }
+        }
+    }
+    let answer = send(&world, &nobody, "GET", "/public/x", asking).unwrap();
+    assert_eq!(answer.field("server"), Some("app/7"));
+    assert_eq!(
+        answer.field("access-control-allow-origin"),
+        Some("https://other.test")
+    );
+    assert_eq!(answer.field("via"), None);
 }
 
 // A17, A26: a body without a session is neither read nor passed on, and no answer holds anything of

@@ -44,7 +44,7 @@ fn a_page_is_told_in_the_language_that_is_most_welcome() {
             "ja",
             "ja",
             "\u{30b5}\u{30a4}\u{30f3}\u{30a4}\u{30f3}",
-            "\u{3053}\u{306e}\u{30b5}\u{30a4}\u{30f3}",
+            "\u{3053}\u{306e}\u{65b9}\u{6cd5}",
         ),
         (
             "pt-BR, zh;q=0.5",

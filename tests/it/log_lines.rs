@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::support::instance::{PUBLIC, World};
-use crate::support::provider::Fault;
+use crate::support::provider::{Fault, IdTokenFault};
 use crate::support::raw::{exchange, try_exchange};
 
 /// All lines, each of which must be one JSON object.
@@ -122,6 +122,66 @@ fn whatever_the_provider_says_it_stays_inside_its_field() {
     };
     let lines = lines(&world);
     assert_eq!(logins(&lines), 3, "one for each login that was one");
+}
+
+// T9: a login, one that fails and why, one that is not admitted, a denial and a sign-out are told once
+// each, with the reference of the answer, whoever it was and what was missing.
+#[test]
+fn every_act_is_told_once_with_the_reference_of_its_answer() {
+    let world = World::with_provider(
+        "    admit: { emails: [alice@example.com] }",
+        "routes:\n  - { name: cellar, match: { path: /cellar }, access: { groups: [keepers] } }\n  - { access: signed_in }",
+    );
+    let mut alice = world.browser();
+    let callback = alice.reach_callback(&format!("{PUBLIC}/"), "alice");
+    let mut acts = vec![("login", Value::Null, alice.open(callback.as_str()))];
+    acts.push((
+        "deny",
+        "group_denied".into(),
+        alice.open(&format!("{PUBLIC}/cellar")),
+    ));
+    acts.push((
+        "logout",
+        Value::Null,
+        alice.submit(&format!("{PUBLIC}/oauth2/sign_out"), PUBLIC, ""),
+    ));
+    let mut bob = world.browser();
+    let callback = bob.reach_callback(&format!("{PUBLIC}/"), "bob");
+    acts.push((
+        "login_failed",
+        "domain_denied".into(),
+        bob.open(callback.as_str()),
+    ));
+    world.provider.set_fault(Fault::IdToken(IdTokenFault::Claim(
+        "nonce",
+        Some(serde_json::json!("of another login")),
+    )));
+    let mut again = world.browser();
+    let callback = again.reach_callback(&format!("{PUBLIC}/"), "alice");
+    acts.push((
+        "login_failed",
+        "nonce_mismatch".into(),
+        again.open(callback.as_str()),
+    ));
+    let lines = lines(&world);
+    for (event, reason, answer) in acts {
+        let reference = answer.field("x-request-id").unwrap();
+        let told: Vec<_> = lines
+            .iter()
+            .filter(|line| line["event"] == event && line["reference"] == reference)
+            .collect();
+        let [line] = told.as_slice() else {
+            panic!("{event}, {reason}: {told:?}");
+        };
+        assert_eq!(line["reason"], reason, "{line}");
+        let is_about_somebody = line["user"].is_string();
+        assert_eq!(is_about_somebody, reason != "nonce_mismatch", "{line}");
+    }
+    let acts = ["login", "login_failed", "logout", "deny"];
+    let all = lines
+        .iter()
+        .filter(|line| acts.iter().any(|act| line["event"] == *act));
+    assert_eq!(all.count(), 5);
 }
 
 // T3: addresses are written without their query, and people as hashes.

@@ -5,6 +5,16 @@
 //! tests, where `unwrap` is in order.
 
 #[cfg(test)]
+mod app_addresses; // several addresses of an app: one that is out of order costs nobody an answer
+#[cfg(test)]
+mod app_answers; // whatever an app answers, nobody gets less than they are told, nor what is another's
+#[cfg(test)]
+mod app_http2; // an app that speaks HTTP/2: bodies, trailers, refusals, goodbyes
+#[cfg(test)]
+mod app_interleaved; // ten thousand requests of fifty people: nobody sees what is another's
+#[cfg(test)]
+mod app_tls; // an app behind TLS is believed only with a good certificate
+#[cfg(test)]
 mod askers; // people are sent to sign in, programs are told, and each in a form that they can read
 #[cfg(test)]
 mod bad_tokens; // whatever is wrong with an ID token, nobody is let in
@@ -41,7 +51,17 @@ mod forwarding; // messages as such: versions, interim and early answers, ways t
 #[cfg(test)]
 mod fragments; // with `login.keep_fragment` a login leads back to the very fragment
 #[cfg(test)]
+mod framing; // where one message ends and the next begins is read in one way, or not at all
+#[cfg(test)]
 mod guards; // whatever a request brings, the app gets what the gate says and nothing else
+#[cfg(test)]
+mod handing_over; // one process after another on the same sockets, and nobody notices
+#[cfg(test)]
+mod http2; // what is asked over HTTP/2 is judged, passed and answered as over HTTP/1.1
+#[cfg(test)]
+mod http2_floods; // whoever sends what only costs is hung up on, and costs little
+#[cfg(test)]
+mod http2_rules; // every rule of HTTP/2 that a peer can break, broken
 #[cfg(test)]
 mod identity; // who somebody is comes from issuer and subject, and rules believe only what was vouched for
 #[cfg(test)]
@@ -49,11 +69,15 @@ mod key_rotation; // session keys change without anybody being signed out
 #[cfg(test)]
 mod languages; // people read their own language, programs read English
 #[cfg(test)]
+mod limits; // each number of `limits` does what it says
+#[cfg(test)]
 mod lingering; // an early answer is read before the connection is closed
 #[cfg(test)]
 mod log_lines; // each line of the log is one JSON object, whatever was sent
 #[cfg(test)]
 mod login; // a login lands where it started, and the app knows who it is
+#[cfg(test)]
+mod memory; // what attackers and slow people hold of it is bounded, and given back
 #[cfg(test)]
 mod missing_files; // a file that is not there is not done without
 #[cfg(test)]
@@ -65,9 +89,13 @@ mod overload; // too much at once costs those least who are in
 #[cfg(test)]
 mod passage; // what is permitted passes as it is: bodies, streams, upgrades, connections
 #[cfg(test)]
+mod pipelining; // each request of a connection is judged by itself
+#[cfg(test)]
 mod plain_oauth2; // a provider without ID tokens: userinfo says who it is, or nobody is in
 #[cfg(test)]
 mod proxy_protocol; // a trusted proxy says whose a connection is, and nobody else does
+#[cfg(test)]
+mod real_upstreams; // servers that others wrote see no request that the gate did not send
 #[cfg(test)]
 mod regressions; // what an attack once found, held shut
 #[cfg(test)]
@@ -94,4 +122,5 @@ mod single_page_apps; // what an app of one page needs to know about its session
 mod support;
 #[cfg(test)]
 mod surroundings; // the machine around the process: its names, its roots, its environment
+#[cfg(test)]
 mod tunnels; // the end of a tunnel is told in its own language, and an idle one costs little

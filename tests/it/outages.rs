@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::StatusCode;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::json;
@@ -14,7 +15,7 @@ use sidegate::demo::provider::Endpoint;
 
 use crate::support::browser::Browser;
 use crate::support::instance::{Instance, PUBLIC, World, register, yaml};
-use crate::support::provider::{Fault, TestProvider};
+use crate::support::provider::{Fault, Gate, TestProvider};
 use crate::support::raw::{Answer, Wire};
 use crate::support::upstream::Upstream;
 
@@ -47,8 +48,10 @@ const ALL: [Breakage; 7] = [
     Breakage::BadCertificate,
 ];
 
-/// Longer than any answer may take: the longest call is bounded by ten seconds.
-const BOUND: Duration = Duration::from_secs(14);
+/// What an answer may take that waits for no more than two seconds: less than any call's bound.
+const QUICK: Duration = Duration::from_secs(8);
+/// What one may take that waits for a call, which is bounded by ten seconds.
+const A_CALL: Duration = Duration::from_secs(14);
 
 /// A server that is out of order so; its URL.
 fn broken(how: Breakage) -> String {
@@ -133,10 +136,10 @@ fn for_each(cell: impl Fn(Breakage) + Sync) {
     });
 }
 
-fn timed(what: impl FnOnce() -> Answer) -> Answer {
+fn within(bound: Duration, what: impl FnOnce() -> Answer) -> Answer {
     let begin = Instant::now();
     let answer = what();
-    assert!(begin.elapsed() < BOUND, "{:?}: {answer:?}", begin.elapsed());
+    assert!(begin.elapsed() < bound, "{:?}: {answer:?}", begin.elapsed());
     answer
 }
 
@@ -163,17 +166,21 @@ fn moved_to(browser: &Browser, gate: SocketAddr) -> Browser {
 }
 
 /// As far as the callback's answer, which is the gate's own word.
-fn login(gate: &Instance) -> Answer {
+fn login(gate: &Instance, how: Breakage) -> Answer {
     let mut browser = Browser::new().resolve(PUBLIC, gate.address);
     let form = browser.visit(&format!("{PUBLIC}/page"));
-    timed(|| browser.sign_in(&form, "alice").answer)
+    let bound = match how {
+        Breakage::BlackHole | Breakage::Drips => A_CALL,
+        _ => QUICK,
+    };
+    within(bound, || browser.sign_in(&form, "alice").answer)
 }
 
 /// Whoever is signed in gets to the app, also when the word is due and cannot be had.
 fn assert_unaffected(world: &World, gate: &Instance, alice: &Browser) {
     let mut alice = moved_to(alice, gate.address);
     world.app.forget();
-    let mut get = || timed(|| alice.fetch("GET", &format!("{PUBLIC}/x"), ""));
+    let mut get = || within(QUICK, || alice.fetch("GET", &format!("{PUBLIC}/x"), ""));
     assert_eq!(get().status, 200);
     gate.clock.advance(Duration::from_mins(20));
     assert_eq!(get().status, 200);
@@ -196,7 +203,7 @@ fn without_a_discovery_document_there_is_a_503_and_whoever_is_in_stays() {
         let (at, app) = (broken(how), &world.app);
         let gate = Instance::start(&yaml(&at, &app.url(), ""), world.provider.clock());
         let mut browser = Browser::new().resolve(PUBLIC, gate.address);
-        let answer = timed(|| browser.open(&format!("{PUBLIC}/page")));
+        let answer = within(QUICK, || browser.open(&format!("{PUBLIC}/page")));
         assert_eq!(answer.status, 503, "{how:?}");
         assert_eq!(code(&answer), "provider_unavailable", "{how:?}");
         assert!(answer.field("retry-after").is_some(), "{how:?}");
@@ -207,15 +214,43 @@ fn without_a_discovery_document_there_is_a_503_and_whoever_is_in_stays() {
     });
 }
 
+// R7: a gate that starts while the provider of its sessions tells nothing keeps them all the same.
+#[test]
+fn a_gate_that_starts_without_the_provider_of_its_sessions_keeps_them() {
+    let held = Gate::closed();
+    for fault in [
+        Fault::HungUp(Endpoint::Discovery),
+        Fault::Status(Endpoint::Discovery, StatusCode::SERVICE_UNAVAILABLE),
+        Fault::Html(Endpoint::Discovery),
+        Fault::Held(Endpoint::Discovery, held.clone()),
+    ] {
+        let world = World::start();
+        let alice = world.signed_in("alice");
+        world.provider.set_fault(fault);
+        let text = yaml(world.provider.issuer(), &world.app.url(), "");
+        let gate = Instance::start(&text, world.provider.clock());
+        assert_unaffected(&world, &gate, &alice);
+        let mut browser = Browser::new().resolve(PUBLIC, gate.address);
+        let answer = within(QUICK, || browser.open(&format!("{PUBLIC}/page")));
+        assert_eq!(
+            (answer.status, &*code(&answer)),
+            (503, "provider_unavailable")
+        );
+    }
+    held.open();
+}
+
 // R7
 #[test]
 fn without_keys_nobody_signs_in_and_whoever_is_in_stays() {
     for_each(|how| {
         let (world, gate, alice) = half_broken("jwks_uri", how, "");
         let mut browser = Browser::new().resolve(PUBLIC, gate.address);
-        let answer = timed(|| browser.open(&format!("{PUBLIC}/page")));
+        let answer = within(QUICK, || browser.open(&format!("{PUBLIC}/page")));
         assert_eq!(answer.status, 503, "{how:?}");
         assert_eq!(code(&answer), "provider_unavailable", "{how:?}");
+        assert!(answer.field("retry-after").is_some(), "{how:?}");
+        gate.logged("provider_unavailable");
         assert_unaffected(&world, &gate, &alice);
     });
 }
@@ -226,7 +261,7 @@ fn without_a_token_endpoint_a_login_ends_with_a_page_and_whoever_is_in_stays() {
     for_each(|how| {
         let (world, gate, alice) = half_broken("token_endpoint", how, "");
         gate.await_providers();
-        let answer = login(&gate);
+        let answer = login(&gate, how);
         let expected = match how {
             Breakage::BlackHole | Breakage::Drips => (504, "provider_timeout"),
             Breakage::Html => (502, "code_exchange_failed"),
@@ -245,7 +280,7 @@ fn without_the_userinfo_endpoint_a_login_ends_with_a_page_and_whoever_is_in_stay
         let lines = "    userinfo: always";
         let (world, gate, alice) = half_broken("userinfo_endpoint", how, lines);
         gate.await_providers();
-        let answer = login(&gate);
+        let answer = login(&gate, how);
         let expected = match how {
             Breakage::BlackHole | Breakage::Drips => (504, "provider_timeout"),
             Breakage::Html => (502, "token_invalid"),

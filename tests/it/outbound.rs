@@ -1,79 +1,20 @@
 //! What the gate connects to by itself, and what it demands of whom it meets there.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, date_time_ymd};
 use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
 use serde_json::json;
 use sidegate::base::clock::Clock;
 use sidegate::demo::provider::Endpoint;
 
+use crate::support::authority::{Authority, self_signed};
 use crate::support::browser::Browser;
 use crate::support::instance::{Instance, PUBLIC, World, register, yaml};
 use crate::support::provider::{Fault, TestProvider};
 use crate::support::upstream::Upstream;
-
-/// One certificate authority, for what it signs and for `ca:` in a provider's settings.
-pub(crate) struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl Authority {
-    pub(crate) fn named(name: &str) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, name);
-        let key = KeyPair::generate().unwrap();
-        Self {
-            issuer: CertifiedIssuer::self_signed(params, key).unwrap(),
-        }
-    }
-
-    pub(crate) fn file(&self) -> tempfile::NamedTempFile {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(self.issuer.pem().as_bytes()).unwrap();
-        file
-    }
-
-    /// A certificate for `names`, changed by `change`, and its key, both as PEM.
-    pub(crate) fn issue(
-        &self,
-        names: &[&str],
-        change: impl FnOnce(&mut CertificateParams),
-    ) -> (String, String) {
-        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-        let mut params = CertificateParams::new(names).unwrap();
-        change(&mut params);
-        let key = KeyPair::generate().unwrap();
-        let made = params.signed_by(&key, &self.issuer).unwrap();
-        (made.pem(), key.serialize_pem())
-    }
-
-    /// A server's certificate for `names`, changed by `change`.
-    pub(crate) fn server(
-        &self,
-        names: &[&str],
-        change: impl FnOnce(&mut CertificateParams),
-    ) -> ServerConfig {
-        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-        let mut params = CertificateParams::new(names).unwrap();
-        change(&mut params);
-        let key = KeyPair::generate().unwrap();
-        let made = params.signed_by(&key, &self.issuer).unwrap();
-        ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![made.der().clone()],
-                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            )
-            .unwrap()
-    }
-}
 
 /// What a login page's request is answered at a gate whose provider shows this certificate.
 fn answer_before(config: ServerConfig, ca: &Authority) -> u16 {
@@ -140,12 +81,7 @@ fn a_provider_is_believed_only_with_a_good_certificate() {
 // R1: a certificate that vouches for itself is nobody's word.
 #[test]
 fn a_certificate_that_signs_itself_is_refused() {
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
+    let config = self_signed("127.0.0.1");
     assert_eq!(answer_before(config, &Authority::named("ours")), 503);
 }
 
@@ -189,20 +125,10 @@ impl WeakServer {
 // another protocol within, is not spoken to. The same server with what is right is.
 #[test]
 fn a_provider_is_spoken_to_by_strong_tls_alone() {
-    let folder = tempfile::tempdir().unwrap();
     let ours = Authority::named("ours");
-    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let made = params.signed_by(&key, &ours.issuer).unwrap();
-    let written = |name: &str, text: String| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path.display().to_string()
-    };
-    let (certificate, key) = (
-        written("server.pem", made.pem()),
-        written("server.key", key.serialize_pem()),
-    );
+    let (certificate, key) = ours.signed(&["127.0.0.1"], |_| {}).files();
+    let path = |file: &tempfile::NamedTempFile| file.path().display().to_string();
+    let (certificate_path, key_path) = (path(&certificate), path(&key));
     let ca = ours.file();
     let app = Upstream::start();
     for (arguments, refused) in [
@@ -226,7 +152,7 @@ fn a_provider_is_spoken_to_by_strong_tls_alone() {
         ),
         ("-alpn h2", Some("NoApplicationProtocol")),
     ] {
-        let server = WeakServer::start(&certificate, &key, arguments);
+        let server = WeakServer::start(&certificate_path, &key_path, arguments);
         let text = yaml(&format!("https://{}", server.address), &app.url(), "").replace(
             "    client_id:",
             &format!(

@@ -7,6 +7,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -80,7 +82,10 @@ impl Manager {
     /// How a start with these sockets failed.
     fn refused(&self, names: &str, pid: &str, first: OwnedFd, second: OwnedFd) -> String {
         let mut process = self.start(names, pid, first, second);
-        let said = process.line().expect("a reason");
+        let mut said = process.line().expect("a reason");
+        while said.contains("\"level\":\"warn\"") {
+            said = process.line().expect("a reason after the warnings");
+        }
         assert!(!said.contains("public_url"), "it has started");
         assert_eq!(process.ended().0, Some(1), "{said}");
         said
@@ -158,6 +163,43 @@ fn a_request_that_comes_between_two_processes_is_answered_by_the_second() {
     stream.write_all(ASK.as_bytes()).unwrap();
     let _running = start();
     assert_eq!(status(stream), "HTTP/1.1 401 Unauthorized");
+}
+
+// Q9: a restart under load refuses nobody and loses no request: what the first process does not
+// take waits for the second.
+#[test]
+fn a_restart_under_load_loses_no_request() {
+    let manager = Manager::new("[\"systemd:http\"]");
+    let tcp = loopback();
+    let address = tcp.local_addr().unwrap();
+    let start = || manager.start("http", "$$", tcp.try_clone().unwrap().into(), nothing());
+    let running = start();
+    assert!(manager.told().starts_with("READY=1"));
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let stop = Arc::clone(&stop);
+            std::thread::spawn(move || {
+                let mut answered = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    let mut stream = TcpStream::connect(address).expect("nobody is refused");
+                    stream.write_all(ASK.as_bytes()).unwrap();
+                    assert_eq!(status(stream), "HTTP/1.1 401 Unauthorized");
+                    answered += 1;
+                }
+                answered
+            })
+        })
+        .collect();
+    running.signal("-TERM");
+    assert!(manager.told().starts_with("STOPPING=1"));
+    assert_eq!(running.ended().0, Some(0));
+    let _running = start();
+    assert!(manager.told().starts_with("READY=1"));
+    stop.store(true, Ordering::Relaxed);
+    for client in clients {
+        assert!(client.join().expect("no request was lost") > 0);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::outbound::Authority;
+use crate::support::authority::Authority;
 use crate::support::browser::Browser;
 use crate::support::instance::{PUBLIC, key_file, register, secret_file, yaml};
 use crate::support::process::Running;

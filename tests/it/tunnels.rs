@@ -4,9 +4,12 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 
-use crate::support::instance::{Instance, World, yaml};
+use crate::support::browser::Browser;
+use crate::support::instance::{Instance, PUBLIC, World, register, yaml};
 use crate::support::own_process::OwnProcess;
+use crate::support::provider::TestProvider;
 use crate::support::raw::{PATIENCE, Wire};
 
 const OPEN: &str = "routes: [{ access: public }]";
@@ -164,7 +167,7 @@ fn no_tunnel_keeps_the_gate_from_stopping() {
     }
 }
 
-// N5: a tunnel ends with the session that opened it, and the code says that it was not the network.
+// N5: a tunnel that nobody uses ends in its own language, too.
 #[test]
 fn a_tunnel_that_stands_still_is_told_why_it_ends() {
     let (url, connections) = app();
@@ -224,4 +227,33 @@ fn an_idle_tunnel_holds_no_buffer() {
     let _more: Vec<_> = (0..MANY).map(|_| open()).collect();
     let more = gate.resident().saturating_sub(before);
     assert!(more <= 24 * MANY, "{more} KiB for {MANY} idle tunnels");
+}
+
+// N5: a tunnel ends with the session that opened it, and both sides hear that it was no accident.
+#[test]
+fn a_tunnel_ends_with_its_session_and_says_so() {
+    let (url, connections) = app();
+    let provider = TestProvider::start();
+    let clock = provider.clock().clone();
+    register(&provider, "dashboards", "/oauth2/callback");
+    let text = yaml(provider.issuer(), &url, "");
+    let text = text.replace("session: { ", "session: { idle: 24h, absolute: 24h, ");
+    let gate = Instance::start(&text, &clock);
+    gate.await_providers();
+    let mut browser = Browser::new().resolve(PUBLIC, gate.address);
+    let callback = browser.reach_callback(&format!("{PUBLIC}/"), "alice");
+    assert_eq!(browser.open(callback.as_str()).status, 303);
+    let own = browser.jar.iter().filter(|one| one.host == "gate.test");
+    let pairs: Vec<_> = own
+        .map(|one| format!("{}={}", one.name, one.value))
+        .collect();
+    clock.advance(Duration::from_secs(24 * 3600 - 2));
+    let mut wire = Wire::connect(gate.address);
+    let cookie = format!("Cookie: {}\r\n\r\n", pairs.join("; "));
+    wire.send(UPGRADE.replace("\r\n\r\n", &format!("\r\n{cookie}")));
+    assert_eq!(wire.head().unwrap().status, 101);
+    let mut app = connections.recv_timeout(PATIENCE).unwrap();
+    let told = wire.exactly(2 + 2 + "the session has ended".len());
+    assert_eq!(close(&told), (1008, "the session has ended".to_owned()));
+    assert_eq!(app.read(&mut [0; 1]).unwrap(), 1);
 }

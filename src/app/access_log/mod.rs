@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, Version};
 
 use crate::app::iso_time::Timestamp;
 use crate::app::log_line::{Level, Line};
@@ -28,6 +28,8 @@ pub struct AccessRecord<'a> {
     pub reference: Option<Reference>,
     /// The client's address by the trusted-proxy rule.
     pub client_address: Option<&'a ClientAddress>,
+    /// The version of HTTP in which it was asked.
+    pub version: Version,
     /// The method as sent.
     pub method: &'a Method,
     /// The host in canonical form, or as sent where the request was malformed.
@@ -98,6 +100,7 @@ impl AccessLog {
         if let Some(address) = record.client_address {
             write_client_address(&mut line, address);
         }
+        line.text("protocol", protocol(record.version), LONGEST_WORD);
         line.text("method", record.method.as_str(), LONGEST_WORD);
         line.text("host", record.host, LONGEST_WORD);
         let path = record.path.split(['?', '#']).next().unwrap_or("");
@@ -140,6 +143,15 @@ impl AccessLog {
 }
 
 /// The level follows from whose fault it is; an answer of the app's own is its own business.
+/// The version as the registry writes it (RFC 9110 section 2.5, RFC 7301 for the name).
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "HTTP/2",
+        Version::HTTP_10 => "HTTP/1.0",
+        _ => "HTTP/1.1",
+    }
+}
+
 fn level(fault: Option<&Fault>) -> Level {
     match fault.map(Fault::blame) {
         None | Some(Blame::UserAgent) => Level::Info,

@@ -16,6 +16,7 @@ fn record<'a>(path: &'a str, host: &'a str) -> AccessRecord<'a> {
         at: Timestamp::from_millis(1_000_000_000_007),
         reference: None,
         client_address: Some(&ADDRESS),
+        version: Version::HTTP_11,
         method: &Method::GET,
         host,
         path,

@@ -47,6 +47,20 @@ impl Exposure {
         }
     }
 
+    /// Of two addresses of an app, what is said of both: whatever makes it less private.
+    fn or_worse(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Exposed(mut one), Self::Exposed(other)) => {
+                one.extend(other);
+                Self::Exposed(one)
+            }
+            (exposed @ Self::Exposed(_), _) | (_, exposed @ Self::Exposed(_)) => exposed,
+            (Self::Unseen, _) | (_, Self::Unseen) => Self::Unseen,
+            (Self::Absent, _) | (_, Self::Absent) => Self::Absent,
+            (Self::Private, Self::Private) => Self::Private,
+        }
+    }
+
     /// The addresses around the gate, as text.
     #[must_use]
     pub fn addresses(&self) -> Vec<String> {
@@ -117,7 +131,13 @@ impl Exposures {
         let listening = Listening::read();
         let mut seen = BTreeMap::new();
         for upstream in upstreams {
-            let exposure = sockets::exposure(&upstream.address, listening.as_ref(), &self.own);
+            let exposures = upstream
+                .addresses
+                .iter()
+                .map(|address| sockets::exposure(address, listening.as_ref(), &self.own));
+            let exposure = exposures
+                .reduce(Exposure::or_worse)
+                .unwrap_or(Exposure::Unseen);
             upstream.admits(&exposure)?;
             seen.insert(upstream.name.clone(), exposure);
         }
@@ -213,12 +233,14 @@ pub async fn follow(shared: Arc<Shared>) -> NotPrivate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::{HostPolicy, UpstreamAddress};
+    use crate::proxy::{HostPolicy, Protocol, UpstreamAddress};
 
     fn upstream(privacy: Privacy) -> UpstreamSettings {
         UpstreamSettings {
             name: "app".to_owned(),
-            address: UpstreamAddress::Unix("/run/app.sock".into()),
+            addresses: vec![UpstreamAddress::Unix("/run/app.sock".into())],
+            protocol: Protocol::Http1,
+            tls: None,
             host: HostPolicy::Preserve,
             headers: Vec::new(),
             connect_timeout: Duration::from_secs(1),
@@ -240,6 +262,23 @@ mod tests {
             assert_eq!(required.is_ok(), runs, "{exposure:?}");
             let wanted = upstream(Privacy::Wanted).admits(&exposure);
             assert!(wanted.is_ok(), "{exposure:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_addresses_the_least_private_one_counts() {
+        let exposed = Exposure::Exposed(vec!["0.0.0.0:3000".parse().unwrap()]);
+        let ranked = [
+            Exposure::Private,
+            Exposure::Absent,
+            Exposure::Unseen,
+            exposed,
+        ];
+        for (at, worse) in ranked.iter().enumerate() {
+            for better in &ranked[..at] {
+                assert_eq!(better.clone().or_worse(worse.clone()), *worse);
+                assert_eq!(worse.clone().or_worse(better.clone()), *worse);
+            }
         }
     }
 

@@ -191,11 +191,8 @@ fn every_page_is_small_whole_and_loads_nothing() {
     for document in documents(&pages(), "alice@dash.test", &boards()) {
         assert!(document.len() < 10 * 1024, "{} bytes", document.len());
         let tags = tags(&document);
-        let count = |name: &str| {
-            tags.iter()
-                .filter(|tag| tag.split(' ').next() == Some(name))
-                .count()
-        };
+        let is = |tag: &str, name: &str| tag.split(' ').next() == Some(name);
+        let count = |name: &str| tags.iter().filter(|tag| is(tag, name)).count();
         for one in ["html", "head", "title", "body", "main", "h1", "style"] {
             assert_eq!(count(one), 1, "{one}: {document}");
         }
@@ -215,6 +212,21 @@ fn every_page_is_small_whole_and_loads_nothing() {
         assert!(!tags.iter().any(|tag| tag.split(' ').skip(1).any(handler)));
         assert!(document.contains("width=device-width, initial-scale=1\""));
         assert!(!document.contains("user-scalable") && !document.contains("maximum-scale"));
+    }
+}
+
+// Every document, for the browser stories, which show each one to a browser without scripts.
+#[test]
+fn every_page_is_laid_out_for_browsers_to_show() {
+    let folder = std::path::PathBuf::from("test-output/pages"); // tests run in the package's folder
+    drop(std::fs::remove_dir_all(&folder));
+    std::fs::create_dir_all(&folder).unwrap();
+    for language in Language::ALL {
+        let all = documents_in(language, &pages(), "alice@dash.test", &boards());
+        for (at, text) in all.iter().enumerate() {
+            let file = folder.join(format!("{}-{at:03}.html", language.tag()));
+            std::fs::write(file, text).unwrap();
+        }
     }
 }
 

@@ -123,7 +123,7 @@ impl Fault {
         match error {
             ForwardError::Connect(_) => Self::UpstreamConnect(failure()),
             ForwardError::TimedOut(_) => Self::UpstreamTimeout(failure()),
-            ForwardError::Broken(_) | ForwardError::UnaskedSwitch => {
+            ForwardError::Broken(_) | ForwardError::UnaskedSwitch | ForwardError::NoSwitch => {
                 Self::UpstreamProtocol(failure())
             }
             ForwardError::Upload(error) => Self::RequestBody(*error),

@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use crate::app::shown::shown;
 use crate::oidc::error_code::Refusal;
-use crate::proxy::{UpstreamAddress, UpstreamSettings};
+use crate::proxy::UpstreamSettings;
 use crate::session::{CookieSettings, SameSite};
 
 /// What is wrong with what came to the callback.
@@ -336,11 +336,8 @@ impl UpstreamFailure {
     /// The failure of the upstream of these settings; `why` is cut to 200 characters.
     #[must_use]
     pub fn new(settings: &UpstreamSettings, why: &str) -> Self {
-        let address = match &settings.address {
-            UpstreamAddress::Tcp { host, port } => format!("{host}:{port}"),
-            UpstreamAddress::Unix(path) => path.display().to_string(),
-        };
-        Self::of(&settings.name, &address, why)
+        let addresses: Vec<_> = settings.addresses.iter().map(ToString::to_string).collect();
+        Self::of(&settings.name, &addresses.join(", "), why)
     }
 
     /// The failure of the upstream with this name and address.

@@ -1,5 +1,5 @@
 //! The header that a proxy puts before a connection that it passes on, to say whose it is: the PROXY
-//! protocol, versions 1 (a line of text) and 2 (binary).
+//! protocol of `HAProxy`, versions 1 (a line of text) and 2 (binary).
 //!
 //! Only the source counts here. The destination and what version 2 may add are passed over.
 

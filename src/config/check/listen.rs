@@ -10,6 +10,7 @@ use crate::base::origin::{PublicUrl, Scheme};
 use crate::config::tree::Path;
 use crate::config::written::{ConfigFile, HeaderFamily, ListenFull, RedirectWritten};
 use crate::gate::client_address::{ForwardedHeader, TrustedProxies, UnixPeers};
+use crate::server::connection::Wire;
 use crate::server::{ListenAddress, ListenSettings, ProxyProtocol, Purpose};
 
 /// The default of `listen`.
@@ -75,6 +76,11 @@ pub(super) fn listeners(
                 .tls
                 .as_ref()
                 .and_then(|tls| listen_tls::tls(tls, &item.key("tls"), findings)),
+            cleartext: if one.h2c == Some(true) {
+                Wire::Either
+            } else {
+                Wire::Http1
+            },
             proxy_protocol: proxy_protocol(&one, &item, around, findings),
             purpose: purpose(&one, &item, around, findings),
             health_path: health_path(&one, &item, findings),

@@ -14,6 +14,8 @@ mod secret;
 mod session;
 mod settings;
 mod shadow;
+mod upstream_tls;
+mod upstream_url;
 mod upstreams;
 
 pub(crate) use self::findings::{Findings, Origin};

@@ -165,6 +165,12 @@ fn set_counts(written: &LimitsWritten, limits: &mut Limits, findings: &mut Findi
         &mut limits.connections,
     );
     at_least(1, "requests", written.requests, &mut limits.requests);
+    at_least(
+        1,
+        "http2_streams",
+        written.http2_streams,
+        &mut limits.http2_streams,
+    );
     at_least(1024, "target", bytes(written.target), &mut limits.target);
     at_least(
         8192,

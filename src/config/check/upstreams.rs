@@ -1,12 +1,13 @@
 //! `upstreams`: the apps behind.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
 use super::Findings;
 use super::settings::positive;
+use super::upstream_url::Reached;
+use super::{upstream_tls, upstream_url};
 use crate::base::origin::Authority;
 use crate::config::tree::Path;
 use crate::config::written::ConfigFile;
@@ -123,16 +124,19 @@ pub(super) fn check(
                 "write `app: http://127.0.0.1:3000`",
             );
         }
-        let address = address(written.url.as_deref(), &here.key("url"), findings);
+        let reached = upstream_url::check(&written, &here, findings);
+        let tls = upstream_tls::check(&written, reached.as_ref(), &here, findings);
         let host = host(written.host.as_deref(), &here.key("host"), findings);
         let headers = headers(&written, &here, qualified, findings);
-        let privacy = privacy(&written, address.as_ref(), &here, findings);
-        let (Some(address), Some(host)) = (address, host) else {
+        let privacy = privacy(&written, reached.as_ref(), &here, findings);
+        let (Some(reached), Ok(tls), Some(host)) = (reached, tls, host) else {
             continue;
         };
         settings.push(UpstreamSettings {
             name: name.clone(),
-            address,
+            addresses: reached.addresses,
+            protocol: reached.protocol,
+            tls,
             host,
             headers,
             connect_timeout: connect.unwrap_or(CONNECT),
@@ -143,30 +147,10 @@ pub(super) fn check(
     settings
 }
 
-/// `http://HOST[:PORT]` or `unix:/PATH`: no path, since the target goes to the app as it came.
-fn address(
-    written: Option<&str>,
-    path: &Path,
-    findings: &mut Findings<'_>,
-) -> Option<UpstreamAddress> {
-    const REMEDY: &str = "write it like `http://127.0.0.1:3000`";
-    let parsed = match written {
-        None => Err(("`url` is missing", REMEDY)),
-        Some(text) => parse_address(text),
-    };
-    match parsed {
-        Ok(address) => Some(address),
-        Err((what, remedy)) => {
-            findings.fault(path, what, remedy);
-            None
-        }
-    }
-}
-
 /// `require_private`: only for an app whose sockets can be seen from here.
 fn privacy(
     written: &UpstreamFull,
-    address: Option<&UpstreamAddress>,
+    reached: Option<&Reached>,
     here: &Path,
     findings: &mut Findings<'_>,
 ) -> Privacy {
@@ -177,7 +161,7 @@ fn privacy(
         UpstreamAddress::Unix(_) => true,
         UpstreamAddress::Tcp { .. } => address.loopback().is_some(),
     };
-    if !address.is_none_or(is_seen) {
+    if !reached.is_none_or(|reached| reached.addresses.iter().all(is_seen)) {
         findings.fault(
             &here.key("require_private"),
             "who else can reach an app on another host cannot be seen from here",
@@ -185,44 +169,6 @@ fn privacy(
         );
     }
     Privacy::Required
-}
-
-fn parse_address(text: &str) -> Result<UpstreamAddress, (&'static str, &'static str)> {
-    const REMEDY: &str = "write it like `http://127.0.0.1:3000`";
-    if let Some(socket) = text.strip_prefix("unix:") {
-        let socket = PathBuf::from(socket.strip_prefix("//").unwrap_or(socket));
-        return if socket.is_absolute() {
-            Ok(UpstreamAddress::Unix(socket))
-        } else {
-            Err((
-                "a Unix socket needs its whole path",
-                "write it like `unix:/run/app.sock`",
-            ))
-        };
-    }
-    if text.starts_with("https://") || text.starts_with("h2c://") {
-        return Err((
-            "not yet: TLS and HTTP/2 toward the app",
-            "write `http://HOST:PORT` or `unix:/PATH`",
-        ));
-    }
-    let rest = text
-        .strip_prefix("http://")
-        .ok_or(("not the URL of an app", REMEDY))?;
-    let authority = rest.strip_suffix('/').unwrap_or(rest);
-    if authority.contains('/') {
-        return Err((
-            "a path here would change what the app is asked",
-            "write only scheme, host and port",
-        ));
-    }
-    let Authority { host, port } =
-        Authority::parse(authority).map_err(|_| ("not a host with an optional port", REMEDY))?;
-    let host = host.as_str().trim_start_matches('[').trim_end_matches(']');
-    Ok(UpstreamAddress::Tcp {
-        host: host.to_owned(),
-        port: port.unwrap_or(80),
-    })
 }
 
 fn host(written: Option<&str>, path: &Path, findings: &mut Findings<'_>) -> Option<HostPolicy> {

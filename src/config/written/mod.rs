@@ -81,6 +81,8 @@ pub struct ListenFull {
     pub address: Option<String>,
     /// Certificate and key: TLS 1.2 and 1.3 are spoken, and nothing else.
     pub tls: Option<TlsWritten>,
+    /// Serves HTTP/2 without TLS to peers that begin with it, beside HTTP/1.1 to those that do not. Default: `false`.
+    pub h2c: Option<bool>,
     /// Demands the header of the PROXY protocol, version 1 or 2, from peers that are `trusted_proxies`; others are hung up on. Default: `false`.
     pub proxy_protocol: Option<bool>,
     /// The exact path at which a load balancer asks, with any `Host`, whether requests should be sent here: an empty 200 or 503. Default: none.
@@ -202,8 +204,8 @@ pub struct LimitsWritten {
     pub upstream_connect: Option<Span>,
     /// How long an upstream may take to begin its answer. Default: `60s`.
     pub upstream_first_byte: Option<Span>,
-    /// Not yet: the most streams of an HTTP/2 connection.
-    pub http2_streams: Option<Later>,
+    /// The most requests at a time on an HTTP/2 connection. Default: `200`.
+    pub http2_streams: Option<u64>,
     /// How long the process goes on serving, not ready, when it is told to stop: whoever sends requests here has time to hear of it. Default: `0s`.
     pub drain_delay: Option<Span>,
     /// How long requests in flight may take to finish after that. Default: `30s`.

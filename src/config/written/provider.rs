@@ -133,11 +133,11 @@ pub enum RefreshTokensWritten {
     Ignore,
 }
 
-/// The certificates that vouch for a provider.
+/// The certificates that vouch for somebody.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "`{ file: PATH }`")]
 pub struct CaWritten {
-    /// A file of PEM certificates.
+    /// A file of PEM certificates. Needed.
     pub file: PathBuf,
 }
 

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::task::LocalSet;
 
-use super::super::connection::{Shared, serve};
+use super::super::connection::{Shared, Wire, serve};
 use super::super::drain::{Drain, Stage};
 use super::super::load::Load;
 use super::super::watch::{Seconds, Watch};
@@ -69,7 +69,7 @@ impl Client {
         });
         let served = serve(
             (ours, InUse::new(())),
-            Peer::new(PeerAddress::Unix, 0),
+            (Peer::new(PeerAddress::Unix, 0), Wire::Http1),
             Arc::clone(&watch),
             shared,
             drained,

@@ -254,7 +254,7 @@ impl Seen {
                     .with_cert_resolver(resolver)
             }
         };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         // Ours is from strong to quick; among what is left, all of it strong, it matters little.
         config.ignore_client_order = true;
         if self.roots.is_none() {

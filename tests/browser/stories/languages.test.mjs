@@ -31,6 +31,9 @@ for (const [language, locale] of Object.entries(SPOKEN)) {
       await portray(page, `${name}-${language}`, answer, own);
     };
     await shows('sign-in', await page.goto(`${given.url}/oauth2/sign_in`), 200);
+    // Japanese has no spaces: lines end between phrases, not within a word.
+    const breaks = await page.evaluate(() => getComputedStyle(document.querySelector('h1')).wordBreak);
+    assert.equal(breaks, language === 'ja' ? 'auto-phrase' : 'normal');
     await shows('error', await page.goto(`${given.url}/oauth2/start?provider=nobody`), 404);
     await shows('provider-unreachable', await page.goto(`${away.url}/graph`), 503, away.url);
     await shows('denied', await openAs(page, given, 'mallory'), 403);

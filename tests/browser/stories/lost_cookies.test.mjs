@@ -2,7 +2,17 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { atProvider, documentsOf, isLogin, isSession, signIn, startBrowser } from '../support/browser.mjs';
+import {
+  atProvider,
+  documentsOf,
+  gateCookies,
+  isLogin,
+  isSession,
+  openAs,
+  signIn,
+  startBrowser,
+  whoAmI,
+} from '../support/browser.mjs';
 import { startLossyProxy } from '../support/lossy.mjs';
 import { portray } from '../support/portrait.mjs';
 import { world } from '../support/world.mjs';
@@ -51,5 +61,38 @@ for (const [loss, loses] of Object.entries(losses)) {
     assert.equal(await page.locator('meta[http-equiv="refresh" i]').count(), 0, 'the page goes on by itself');
     assert.equal(await given.app.requests(), 0, 'the app was reached');
     await portray(page, `cookies-lost-${++number}`, landed, given.url);
+  });
+}
+
+const damages = {
+  'was cut in half': (value) => value.slice(0, value.length / 2),
+  'was changed in one place': (value) => `${value.slice(0, 40)}${value[40] === 'A' ? 'B' : 'A'}${value.slice(41)}`,
+  'is of another format': () => 'v0.somebody',
+};
+
+for (const [damage, damaged] of Object.entries(damages)) {
+  // A25
+  test(`a session cookie that ${damage} is gone after the sign-in page, which leads in again`, async (t) => {
+    const given = await world();
+    t.after(() => given.close());
+    const context = await browser.newContext();
+    t.after(() => context.close());
+    const page = await context.newPage();
+    await openAs(page, given, 'alice');
+    const sessions = async () => (await gateCookies(context, given)).sessions;
+    const [session] = await sessions();
+    await context.addCookies([{ ...session, value: damaged(session.value) }]);
+    assert.equal(await whoAmI(context, given), null, 'the damaged cookie is a session');
+    assert.equal((await sessions()).length, 1, 'looking on was enough to take it away');
+
+    const documents = documentsOf(page);
+    await page.goto(`${given.url}/oauth2/sign_in?return_to=/graph`);
+    assert.deepEqual(await sessions(), [], 'the damaged cookie stays');
+    const mark = documents.seen.length;
+    await page.getByRole('link', { name: /sign in|continue/i }).first().click();
+    // The provider remembers the person.
+    const landed = await documents.landed(given.url, mark);
+    assert.equal(landed.status(), 200);
+    assert.notEqual(await whoAmI(context, given), null);
   });
 }

@@ -21,8 +21,15 @@ export async function portray(page, name, answer, own, more = {}) {
   await policyOf(answer, name, scripts, framed);
   await shapeOf(page, source, name, own, scripts);
   await mkdir(PICTURES, { recursive: true });
+  await lookAt(page, name, WIDTHS, (view) =>
+    page.screenshot({ path: `${PICTURES}${view}.png`, fullPage: true }),
+  );
+}
+
+// What has to hold of a page in both colour schemes and at these widths; `keep` is told each view.
+export async function lookAt(page, name, widths = WIDTHS, keep = () => {}) {
   for (const colorScheme of SCHEMES) {
-    for (const width of WIDTHS) {
+    for (const width of widths) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       await page.setViewportSize({ width, height: 800 });
       const view = `${name}-${colorScheme}-${width}`;
@@ -36,7 +43,7 @@ export async function portray(page, name, answer, own, more = {}) {
         [],
         view,
       );
-      await page.screenshot({ path: `${PICTURES}${view}.png`, fullPage: true });
+      await keep(view);
     }
   }
 }

@@ -131,6 +131,31 @@ fn a_token_answer_that_does_not_come_delays_no_request() {
     await_successor(&mut alice);
 }
 
+// E8: an answer that comes after twenty seconds of everybody's time is still taken: its token was spent
+// for it. Nobody who asks meanwhile waits.
+#[test]
+fn a_token_answer_that_comes_after_twenty_seconds_is_not_lost() {
+    let world = World::start();
+    let mut alice = world.signed_in("alice");
+    let gate = Gate::closed();
+    world
+        .provider
+        .set_fault(Fault::AnswerHeld(Endpoint::Token, gate.clone()));
+    world.gate.clock.advance(RECHECK);
+    let begin = Instant::now();
+    let mut slowest = Duration::ZERO;
+    while begin.elapsed() < 20 * SECOND {
+        let asked = Instant::now();
+        assert_eq!(status(&mut alice, "/x"), 200);
+        slowest = slowest.max(asked.elapsed());
+    }
+    assert!(slowest < 5 * SECOND, "{slowest:?}");
+    assert_eq!(renewals(&world), 1, "one is under way");
+    gate.open();
+    await_successor(&mut alice);
+    assert_eq!(renewals(&world), 1);
+}
+
 // E8: the renewal is nobody's request: a tab that closes takes nothing with it.
 #[test]
 fn a_tab_that_closes_in_the_middle_of_a_renewal_loses_nothing() {

@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::outbound::Authority;
+use crate::support::authority::Authority;
 use crate::support::instance::World;
 use crate::support::tls_client::TlsClient;
 

@@ -243,9 +243,23 @@ impl World {
 
     /// With these listeners, and these further lines of configuration.
     pub(crate) fn listening(listen: &str, more: &str) -> Self {
+        Self::listening_before(Upstream::start(), listen, more)
+    }
+
+    /// The same before this app.
+    pub(crate) fn listening_before(app: Upstream, listen: &str, more: &str) -> Self {
+        let url = app.url();
+        Self {
+            app,
+            ..Self::listening_at(&url, listen, more)
+        }
+    }
+
+    /// The same before what is at `url`.
+    pub(crate) fn listening_at(url: &str, listen: &str, more: &str) -> Self {
         let (provider, app) = (TestProvider::start(), Upstream::start());
         register(&provider, "dashboards", "/oauth2/callback");
-        let text = yaml(provider.issuer(), &app.url(), more);
+        let text = yaml(provider.issuer(), url, more);
         let world = Self {
             gate: Instance::start_listening(&text, listen, provider.clock()),
             provider,

@@ -1,4 +1,4 @@
-//! The gate as a process of its own, before an app that a test brings, with every route public.
+//! The gate as a process of its own, before an app that a test brings, with every route public unless a test says otherwise.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use super::raw::PATIENCE;
 pub(crate) struct OwnProcess {
     pub(crate) address: SocketAddr,
     pub(crate) probes: SocketAddr,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
     child: Child,
     said: Receiver<String>,
 }
@@ -29,8 +29,13 @@ impl Drop for OwnProcess {
 
 /// The configuration, to which `more` is added.
 pub(crate) fn write_config(folder: &Path, app: &str, more: &str) {
+    let routes = if more.contains("routes:") {
+        ""
+    } else {
+        "routes: [{ access: public }]"
+    };
     let text = format!(
-        "public_url: https://gate.test\nproviders:\n  - issuer: https://127.0.0.1:1\n    client_id: dashboards\n    client_secret: {{ file: {} }}\nsession: {{ keys: [{{ file: {} }}] }}\nupstreams: {{ app: \"{app}\" }}\nroutes: [{{ access: public }}]\n{more}\n",
+        "public_url: https://gate.test\nproviders:\n  - issuer: https://127.0.0.1:1\n    client_id: dashboards\n    client_secret: {{ file: {} }}\nsession: {{ keys: [{{ file: {} }}] }}\nupstreams: {{ app: \"{app}\" }}\n{routes}\n{more}\n",
         secret_file(),
         key_file(),
     );
@@ -47,6 +52,28 @@ impl OwnProcess {
         Self::as_limited("", app, more)
     }
 
+    /// Before `app`, for people whom the provider with this issuer vouches for.
+    pub(crate) fn for_people_of(issuer: &str, app: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let signed_in = "routes: [{ access: signed_in }]";
+        write_config(folder.path(), app, &format!("{ANYWHERE}\n{signed_in}"));
+        let file = folder.path().join("sidegate.yaml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("https://127.0.0.1:1", issuer)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sidegate"));
+        command.arg("run");
+        Self::start(command, folder)
+    }
+
+    /// Before `app`, with `listen` and `probes` among these lines.
+    pub(crate) fn configured(app: &str, lines: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        write_config(folder.path(), app, lines);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sidegate"));
+        command.arg("run");
+        Self::start(command, folder)
+    }
+
     /// The same; first the shell runs `limit`, such as `ulimit -n 100;`.
     pub(crate) fn as_limited(limit: &str, app: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -59,8 +86,9 @@ impl OwnProcess {
 
     /// Runs `command` in `folder`, and waits until it listens.
     pub(crate) fn start(mut command: Command, folder: TempDir) -> Self {
+        let log = std::fs::File::create(folder.path().join("access")).unwrap();
         let command = command.current_dir(folder.path()).env_clear();
-        let command = command.stdin(Stdio::null()).stdout(Stdio::null());
+        let command = command.stdin(Stdio::null()).stdout(log);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (tell, said) = mpsc::channel();
@@ -74,7 +102,7 @@ impl OwnProcess {
         let mut running = Self {
             address: nowhere,
             probes: nowhere,
-            _folder: folder,
+            folder,
             child,
             said,
         };
@@ -103,6 +131,14 @@ impl OwnProcess {
             before.push(line);
         }
         panic!("`{word}` was never said: {}", before.join("\n"))
+    }
+
+    /// Stops it; the lines of its access log.
+    pub(crate) fn access_log(mut self) -> Vec<String> {
+        self.signal("-TERM");
+        assert_eq!(self.ended(), Some(0));
+        let text = std::fs::read_to_string(self.folder.path().join("access")).unwrap();
+        text.lines().map(str::to_owned).collect()
     }
 
     /// Sends a signal, such as `-TERM`.
