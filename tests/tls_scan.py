@@ -7,7 +7,7 @@ import sys
 ACCEPTED = {
     "cert_chain_of_trust": "no browser knows the authority of the scan",
     "cert_revocation": "the authority of the scan publishes no revocations",
-    "sessionresumption_ticket": "this scanner's own try does not come through; the tests of the gate resume by tickets",
+    "sessionresumption_ticket": "on a busy machine the scanner's try breaks off; the tests of the gate resume by tickets",
     "overall_grade": "it is capped by the authority that no browser knows",
     "grade_cap_reason_1": "it speaks of the authority that no browser knows",
 }

@@ -185,7 +185,7 @@ fn the_status_tells_names_and_ends_and_the_log_warns_before() {
         assert_eq!(status[0]["names"], serde_json::json!(["gate.test"]));
         assert_eq!(status[0]["state"], state);
     }
-    let text = format!("GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let text = "GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let status = crate::support::raw::exchange(world.gate.probes, text).json();
     assert_eq!(status["certificates"][0]["ends"], ends);
 }
