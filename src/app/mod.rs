@@ -3,6 +3,7 @@
 
 pub mod access_log;
 pub mod audit;
+pub mod certificates;
 pub mod claim_once;
 pub mod endpoint;
 pub mod exposure;
@@ -39,6 +40,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use self::access_log::AccessLog;
 use self::audit::AuditLog;
+use self::certificates::Certificates;
 use self::exposure::{Exposures, Telling};
 use self::generation::{Generation, Live};
 use self::journey::Worker;
@@ -72,6 +74,8 @@ pub struct Shared {
     pub audit: AuditLog,
     /// Where access lines go; each worker has a writer of its own.
     pub access: AccessLog,
+    /// What our listeners show.
+    pub certificates: Arc<Certificates>,
     /// Whether the apps can be reached around the gate.
     pub exposures: Exposures,
     /// Whether tunnels must end.
@@ -136,6 +140,7 @@ impl App {
     ) -> Result<Self, StartError> {
         let control = Handle::current();
         let live = Live::new(clock, control);
+        let certificates = Certificates::load(&config.listen, live.clock.now())?;
         let mut passed = passed;
         let probes_listener = bind_probes(config.probes, &mut passed).await;
         let named = |cause| StartError::Listen {
@@ -162,6 +167,7 @@ impl App {
             current: ArcSwap::from_pointee(generation),
             audit: AuditLog::new(logs.sink.clone(), logs.users),
             access: AccessLog::new(logs.sink, logs.least),
+            certificates: Arc::new(certificates),
             exposures,
             ended,
         });
@@ -177,8 +183,11 @@ impl App {
                 generation.config.trusted_proxies.trusts_peer(peer)
             })
         };
-        let entrance = |one| Entrance::new(one, trust.clone(), drained.clone());
-        let entrances = listen.iter().map(entrance).collect();
+        let entrances = listen.iter().enumerate().map(|(index, one)| {
+            let tls = shared.certificates.at(index);
+            Entrance::new(one, tls, trust.clone(), drained.clone())
+        });
+        let entrances = entrances.collect();
         let workers = Workers::start(workers, &limits, &drained, &entrances, make);
         let workers = Arc::new(workers.map_err(StartError::Thread)?);
         let mut acceptors = JoinSet::new();

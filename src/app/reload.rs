@@ -10,6 +10,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::Shared;
 use super::audit::{AuditEvent, Reload};
+use super::certificates;
 use super::exposure::Telling;
 use super::generation::Generation;
 use super::iso_time::Timestamp;
@@ -46,8 +47,12 @@ pub fn apply(config: Config, shared: &Shared) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Loads the file at `path` anew and swaps it in, and says in the log how that went.
+/// Loads the file at `path` anew and swaps it in, and says in the log how that went. Certificates are
+/// looked at as well: whoever asks for this has replaced one, as often as not.
 pub fn reload(path: &Path, shared: &Shared) {
+    for words in shared.certificates.look(shared.live.clock.now()) {
+        certificates::warn_of(&words);
+    }
     match Config::load(path) {
         Err(faults) => tell(shared, Reload::Refused(&faults.to_string())),
         Ok(config) => match apply(config, shared) {

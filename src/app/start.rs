@@ -12,6 +12,7 @@ use crate::config::state_key::{self, StateKeyError};
 use crate::provider::ProviderFault;
 use crate::server::passed::PassedError;
 use crate::session::names::CookieNamesError;
+use crate::transport::server_tls::ServerTlsError;
 use crate::transport::tls::TlsError;
 
 /// Why the process, or a new generation, does not start.
@@ -34,6 +35,14 @@ pub enum StartError {
         address: String,
         /// The system's answer.
         cause: std::io::Error,
+    },
+    /// A listener's certificates.
+    #[error("cannot speak TLS on {address}: {cause}")]
+    ListenTls {
+        /// Where.
+        address: String,
+        /// What is wrong.
+        cause: ServerTlsError,
     },
     /// An app that must be private.
     #[error(transparent)]

@@ -77,6 +77,7 @@ impl Probed for Status {
             "connections": self.workers.connections(),
             "providers": providers,
             "upstreams": upstreams,
+            "certificates": self.shared.certificates.status(self.shared.live.clock.now()),
             "insecure": insecure,
         })
         .to_string()

@@ -1,6 +1,9 @@
 //! The other end of a connection, as plain data.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use super::certificate::CertificateFacts;
 
 /// Who is connected to a listener of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +12,8 @@ pub struct Peer {
     pub address: PeerAddress,
     /// Which listener it came in by, counted from 0 in the order of the configuration.
     pub entrance: usize,
+    /// The certificate that it showed and that roots of ours vouch for.
+    pub certificate: Option<Arc<CertificateFacts>>,
 }
 
 /// Where a peer is.
@@ -27,7 +32,11 @@ impl Peer {
     /// A peer at `address` that came in by the listener with the index `entrance`.
     #[must_use]
     pub fn new(address: PeerAddress, entrance: usize) -> Self {
-        Self { address, entrance }
+        Self {
+            address,
+            entrance,
+            certificate: None,
+        }
     }
 
     /// The peer's IP address, in its canonical form (an IPv4-mapped IPv6 address is the IPv4

@@ -21,6 +21,7 @@ use crate::proxy::{
 use crate::server::connection::Wire;
 use crate::server::{ListenSettings, ProxyProtocol, Purpose};
 use crate::session::SameSite;
+use crate::transport::server_tls::{ClientCertificates, PairFiles, ServerTls};
 
 /// What stands for a secret.
 const MASKED: &str = "***";
@@ -102,8 +103,28 @@ fn listen(one: &ListenSettings) -> Shown {
         ("h2c", Shown::word(one.cleartext == Wire::Either)),
         ("proxy_protocol", Shown::word(demanded)),
     ])
+    .with("tls", one.tls.as_ref().map(listen_tls))
     .with("health_path", one.health_path.as_deref().map(Shown::text))
     .with("redirect", leads.then(|| Shown::word("https")))
+}
+
+fn listen_tls(tls: &ServerTls) -> Shown {
+    let file = |path: &std::path::Path| Shown::text(path.display().to_string());
+    let pair = |files: &PairFiles| {
+        Shown::map([
+            ("certificate", file(&files.certificate)),
+            ("key", file(&files.key)),
+        ])
+    };
+    let asked = match tls.clients {
+        ClientCertificates::Unasked => None,
+        ClientCertificates::Requested(_) => Some("request"),
+        ClientCertificates::Required(_) => Some("require"),
+    };
+    let pairs = Shown::List(tls.pairs.iter().map(pair).collect());
+    Shown::map([("certificates", pairs)])
+        .with("client_ca", tls.clients.roots().map(file))
+        .with("client_certificates", asked.map(Shown::word))
 }
 
 fn trusted_proxies(config: &Config) -> Shown {
@@ -282,11 +303,11 @@ fn upstream(upstream: &UpstreamSettings) -> (String, Shown) {
             }),
         ),
     ]);
-    let tls = upstream.tls.as_ref().map(tls);
+    let tls = upstream.tls.as_ref().map(upstream_tls);
     (upstream.name.clone(), shown.with("tls", tls))
 }
 
-fn tls(tls: &UpstreamTls) -> Shown {
+fn upstream_tls(tls: &UpstreamTls) -> Shown {
     let file = |file: &Option<PathBuf>| {
         file.as_ref()
             .map(|file| Shown::text(file.display().to_string()))

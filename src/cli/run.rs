@@ -14,7 +14,7 @@ use crate::app::log_line::Level;
 use crate::app::log_names::UserLogging;
 use crate::app::start::StartError;
 use crate::app::telemetry::{ColourWish, Format, Telemetry};
-use crate::app::{App, Logs, exposure, reload};
+use crate::app::{App, Logs, certificates, exposure, reload};
 use crate::base::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::log::{LogFormat, LogLevel, LogSettings};
@@ -27,7 +27,8 @@ use crate::server::service_manager::{self, Notice, ServiceManager};
 /// How long the last log lines may take to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
-/// Loads the configuration, starts, and serves until SIGTERM or SIGINT. SIGHUP reloads.
+/// Loads the configuration, starts, and serves until SIGTERM or SIGINT. SIGHUP reloads, and on
+/// SIGUSR2 a successor takes over.
 #[must_use]
 pub fn run(start: &Start) -> Exit {
     let environment = Environment::of_process();
@@ -186,6 +187,11 @@ async fn serve(
     let following = file
         .clone()
         .map(|path| tokio::spawn(reload::follow_files(path, Arc::clone(&shared))));
+    let certificates = Arc::clone(&shared.certificates);
+    let looking = tokio::spawn(certificates::follow(
+        certificates,
+        shared.live.clock.clone(),
+    ));
     let mut exposed = pin!(exposure::follow(Arc::clone(&shared)));
     let mut successor: Option<Successor> = None;
     let end = loop {
@@ -216,6 +222,7 @@ async fn serve(
     if let Some(following) = following {
         following.abort();
     }
+    looking.abort();
     if let End::Succeeded(pid) = end {
         tracing::info!(pid, "a successor serves: requests in flight finish");
         manager.tell(Notice::Succeeded(pid));

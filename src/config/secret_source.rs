@@ -123,6 +123,12 @@ fn read(path: &Path) -> Result<(String, Exposure), SecretError> {
     Ok((text.to_owned(), exposure(&metadata)))
 }
 
+/// Who else on this machine can read the file at `path`; nobody, where it cannot be looked at.
+#[must_use]
+pub fn exposure_at(path: &Path) -> Exposure {
+    std::fs::metadata(path).map_or(Exposure::Owner, |metadata| exposure(&metadata))
+}
+
 #[cfg(unix)]
 fn exposure(metadata: &std::fs::Metadata) -> Exposure {
     use std::os::unix::fs::MetadataExt as _;

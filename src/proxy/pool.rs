@@ -19,7 +19,7 @@ use crate::transport::dial::{DialError, Stream};
 use crate::transport::trust::Offer;
 
 /// No more idle connections to an address than this are kept.
-const MOST_IDLE: usize = 128;
+const MOST_IDLE: usize = 1024;
 /// An idle connection is not used after this long: shorter than what common servers keep.
 const IDLE_AGE: Duration = Duration::from_secs(4);
 /// The largest head of an answer, in bytes. Over HTTP/1.1 it may have 100 fields, which is what the

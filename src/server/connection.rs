@@ -89,6 +89,10 @@ pub(super) async fn serve<S: Service>(
         Box::pin(http2::serve(stream, peer, &watch, &shared, drained)).await;
         return;
     }
+    // Whoever connects and says nothing holds nothing.
+    if rest::until_read(&mut stream, &watch, &mut drained).await == Woken::Over {
+        return;
+    }
     loop {
         // On the heap, so that it is gone while the connection rests.
         let speaking = Box::pin(speak(

@@ -23,7 +23,7 @@ pub fn connections() -> Option<usize> {
 }
 
 fn room(descriptors: u64) -> usize {
-    let kept = KEPT.min(descriptors / 4);
+    let kept = KEPT.min(descriptors / 3);
     usize::try_from((descriptors - kept) / 2)
         .unwrap_or(usize::MAX)
         .max(1)
@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn each_connection_has_room_for_two_descriptors() {
-        for (descriptors, connections) in [(0, 1), (100, 37), (1024, 384), (1_048_576, 524_160)] {
+        for (descriptors, connections) in [(0, 1), (100, 33), (1024, 384), (1_048_576, 524_160)] {
             assert_eq!(room(descriptors), connections);
         }
     }

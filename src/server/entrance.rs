@@ -14,6 +14,7 @@ use super::refusal::Told;
 use super::{ListenSettings, ProxyProtocol, Purpose};
 use crate::base::peer::Peer;
 use crate::transport::body::Body;
+use crate::transport::server_tls::Tls;
 
 /// How one listener receives who comes.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub struct Entrance {
     cleartext: Wire,
     purpose: Purpose,
     health_path: Option<String>,
+    tls: Option<Arc<Tls>>,
     proxy_protocol: ProxyProtocol,
     trust: Trust,
     hung_up: Mutex<Told>,
@@ -45,14 +47,20 @@ impl fmt::Debug for Trust {
 }
 
 impl Entrance {
-    /// The entrance that `settings` describe, of a process that trusts the proxies of `trust` and
+    /// The entrance that `settings` describe, with its `tls`, of a process that trusts the proxies of `trust` and
     /// whose stop `drained` tells.
     #[must_use]
-    pub fn new(settings: &ListenSettings, trust: Trust, drained: Drained) -> Self {
+    pub fn new(
+        settings: &ListenSettings,
+        tls: Option<Arc<Tls>>,
+        trust: Trust,
+        drained: Drained,
+    ) -> Self {
         Self {
             cleartext: settings.cleartext,
             purpose: settings.purpose.clone(),
             health_path: settings.health_path.clone(),
+            tls,
             proxy_protocol: settings.proxy_protocol,
             trust,
             hung_up: Mutex::default(),
@@ -62,7 +70,12 @@ impl Entrance {
 
     /// Whether something comes before HTTP here.
     pub(super) fn receives(&self) -> bool {
-        self.proxy_protocol == ProxyProtocol::Demanded
+        self.proxy_protocol == ProxyProtocol::Demanded || self.tls.is_some()
+    }
+
+    /// How TLS is spoken here, if it is.
+    pub(super) fn tls(&self) -> Option<&Arc<Tls>> {
+        self.tls.as_ref()
     }
 
     /// What is spoken on a connection that is not protected by TLS.

@@ -36,6 +36,7 @@ use hyper::body::Incoming;
 use self::connection::Wire;
 use crate::base::peer::Peer;
 use crate::transport::body::Body;
+use crate::transport::server_tls::ServerTls;
 
 /// What answers requests, one a worker.
 pub trait Service: 'static {
@@ -104,6 +105,8 @@ impl fmt::Display for ListenAddress {
 pub struct ListenSettings {
     /// Where it is bound.
     pub address: ListenAddress,
+    /// How TLS is spoken there, if it is.
+    pub tls: Option<ServerTls>,
     /// What is spoken on connections that are not protected by TLS.
     pub cleartext: Wire,
     /// Whether a proxy in front says whose each connection is.
@@ -140,6 +143,7 @@ impl ListenSettings {
     pub fn at(address: ListenAddress) -> Self {
         Self {
             address,
+            tls: None,
             cleartext: Wire::default(),
             proxy_protocol: ProxyProtocol::default(),
             purpose: Purpose::default(),

@@ -15,12 +15,24 @@ const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nC
 /// How long the answer may take to be read: closed at once, the socket would be reset, and the
 /// answer with it, since the request was not read.
 const TIME: Duration = Duration::from_secs(1);
-/// So many are given that time at once; the others are closed at once.
+/// So many are given that time at once, and no more than this part of the connections that may be:
+/// each has a descriptor that somebody else may need. The others are closed as soon as they are told.
 const MOST: usize = 64;
+const LEAST: usize = 8;
+const PART: usize = 16;
 /// How much of the request is taken in then, so that nothing unread resets the connection.
 const TAKEN: usize = 16 * 1024;
 /// How often the log hears of it.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
+
+/// How whoever is turned away hears of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    /// By an answer in plain HTTP.
+    Plain,
+    /// By the end of the connection.
+    None,
+}
 
 /// Turns connections away, each with a word where there is room for one.
 #[derive(Debug)]
@@ -30,15 +42,16 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    pub(super) fn new() -> Self {
+    /// None yet, where `connections` may be.
+    pub(super) fn new(connections: usize) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(MOST)),
+            places: Arc::new(Semaphore::new((connections / PART).clamp(LEAST, MOST))),
             told: Told::default(),
         }
     }
 
-    /// Says that there is no room for `socket` among `most`. Called on the control runtime.
-    pub(super) fn refuse(&mut self, socket: Socketed, most: usize) {
+    /// Says by `word` that there is no room for `socket` among `most`. Called on the control runtime.
+    pub(super) fn refuse(&mut self, socket: Socketed, word: Word, most: usize) {
         if let Some(count) = self.told.now() {
             tracing::warn!(
                 reason = "connections_full",
@@ -47,13 +60,16 @@ impl Refusals {
                 "connections were refused: limits.connections is reached"
             );
         }
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+        if word == Word::None {
             return; // dropped, and so closed
+        }
+        let mut socket = socket;
+        // A fresh socket takes so little at once, or its peer is gone.
+        drop(say(&mut socket));
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            return;
         };
         tokio::spawn(async move {
-            let mut socket = socket;
-            // A fresh socket takes so little at once, or its peer is gone.
-            drop(say(&mut socket));
             tokio::time::sleep(TIME).await;
             drop(take(&mut socket));
             drop(place);

@@ -8,7 +8,18 @@ use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::connection::Wire;
 use super::listener::Socketed;
+use crate::transport::server_tls::TlsStream;
+
+/// A connection on which HTTP can be spoken.
+#[derive(Debug)]
+pub(super) enum Received {
+    /// As it came, after the header of a proxy.
+    Plain(Ahead),
+    /// Within TLS.
+    Tls(Box<TlsStream<Ahead>>),
+}
 
 /// A socket of either kind, and bytes of it that were read ahead.
 #[derive(Debug)]
@@ -43,12 +54,12 @@ impl Ahead {
     }
 }
 
-/// Calls the method of whichever socket it is.
-macro_rules! on_socket {
-    ($self:ident, $socket:ident => $call:expr) => {
-        match &mut $self.get_mut().socket {
-            Socket::Tcp($socket) => $call,
-            Socket::Unix($socket) => $call,
+/// Calls the method of whichever stream it is.
+macro_rules! on_either {
+    ($either:expr, $kind:ident($one:ident, $other:ident), $stream:ident => $call:expr) => {
+        match $either {
+            $kind::$one($stream) => $call,
+            $kind::$other($stream) => $call,
         }
     };
 }
@@ -68,7 +79,7 @@ impl AsyncRead for Ahead {
             }
             return Poll::Ready(Ok(()));
         }
-        on_socket!(self, socket => Pin::new(socket).poll_read(context, buffer))
+        on_either!(&mut self.get_mut().socket, Socket(Tcp, Unix), socket => Pin::new(socket).poll_read(context, buffer))
     }
 }
 
@@ -78,7 +89,7 @@ impl AsyncWrite for Ahead {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        on_socket!(self, socket => Pin::new(socket).poll_write(context, bytes))
+        on_either!(&mut self.get_mut().socket, Socket(Tcp, Unix), socket => Pin::new(socket).poll_write(context, bytes))
     }
 
     fn poll_write_vectored(
@@ -86,7 +97,7 @@ impl AsyncWrite for Ahead {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        on_socket!(self, socket => Pin::new(socket).poll_write_vectored(context, slices))
+        on_either!(&mut self.get_mut().socket, Socket(Tcp, Unix), socket => Pin::new(socket).poll_write_vectored(context, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -94,10 +105,61 @@ impl AsyncWrite for Ahead {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_socket!(self, socket => Pin::new(socket).poll_flush(context))
+        on_either!(&mut self.get_mut().socket, Socket(Tcp, Unix), socket => Pin::new(socket).poll_flush(context))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_socket!(self, socket => Pin::new(socket).poll_shutdown(context))
+        on_either!(&mut self.get_mut().socket, Socket(Tcp, Unix), socket => Pin::new(socket).poll_shutdown(context))
+    }
+}
+
+impl Received {
+    /// What is spoken: by TLS that was agreed on in the handshake (RFC 7301), and else `cleartext`.
+    pub(super) fn wire(&self, cleartext: Wire) -> Wire {
+        match self {
+            Self::Plain(_) => cleartext,
+            Self::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => Wire::Http2,
+            Self::Tls(_) => Wire::Http1,
+        }
+    }
+}
+
+impl AsyncRead for Received {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        on_either!(self.get_mut(), Received(Plain, Tls), stream => Pin::new(stream).poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Received {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        on_either!(self.get_mut(), Received(Plain, Tls), stream => Pin::new(stream).poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        on_either!(self.get_mut(), Received(Plain, Tls), stream => Pin::new(stream).poll_write_vectored(context, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_either!(self.get_mut(), Received(Plain, Tls), stream => Pin::new(stream).poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_either!(self.get_mut(), Received(Plain, Tls), stream => Pin::new(stream).poll_shutdown(context))
     }
 }

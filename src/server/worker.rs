@@ -19,7 +19,7 @@ use super::entrance::Entrance;
 use super::heap;
 use super::listener::{Listener, Socketed};
 use super::load::Load;
-use super::refusal::{Refusals, Told};
+use super::refusal::{Refusals, Told, Word};
 use super::watch::{Seconds, Watch};
 use super::{Limits, Service, reception};
 use crate::base::peer::Peer;
@@ -34,6 +34,7 @@ pub struct Workers {
     inboxes: Vec<Inbox>,
     threads: Vec<JoinHandle<()>>,
     limits: Limits,
+    entrances: Arc<[Entrance]>,
 }
 
 #[derive(Debug, Clone)]
@@ -49,6 +50,7 @@ struct Counted(Arc<AtomicUsize>);
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+        heap::freed();
     }
 }
 
@@ -69,6 +71,7 @@ impl Workers {
             inboxes: Vec::new(),
             threads: Vec::new(),
             limits: limits.clone(),
+            entrances: Arc::clone(entrances),
         };
         let count = count.max(1);
         let most = limits.requests.div_ceil(count);
@@ -103,7 +106,8 @@ impl Workers {
 
     /// Accepts on `listener` until the drain begins. To be spawned on the control runtime.
     pub async fn accept(&self, listener: Listener, mut drained: Drained) {
-        let (mut refusals, mut failures) = (Refusals::new(), Told::default());
+        let (mut refusals, mut failures) =
+            (Refusals::new(self.limits.connections), Told::default());
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -136,7 +140,13 @@ impl Workers {
 
     fn hand_over(&self, socket: Socketed, peer: Peer, refusals: &mut Refusals) {
         if self.connections() >= self.limits.connections {
-            return refusals.refuse(socket, self.limits.connections);
+            let entrance = self.entrances.get(peer.entrance);
+            let word = if entrance.is_some_and(|entrance| entrance.tls().is_some()) {
+                Word::None // plain words would be taken for broken TLS
+            } else {
+                Word::Plain
+            };
+            return refusals.refuse(socket, word, self.limits.connections);
         }
         let load = |inbox: &&Inbox| inbox.connections.load(Ordering::Relaxed);
         let Some(inbox) = self.inboxes.iter().min_by_key(load) else {
@@ -237,10 +247,7 @@ async fn sweep<S: Service>(shared: Rc<Shared<S>>, watches: Rc<RefCell<Vec<Weak<W
                 cell.0.sweep(&shared.seconds, &shared.limits);
                 true
             }
-            None => {
-                heap::freed();
-                false
-            }
+            None => false,
         });
     }
 }

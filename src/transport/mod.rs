@@ -6,5 +6,6 @@ pub mod http_client;
 pub mod race;
 pub mod reach;
 pub mod resolve;
+pub mod server_tls;
 pub mod tls;
 pub mod trust;

@@ -57,26 +57,37 @@ fn all(frames: &[Vec<u8>]) -> Vec<u8> {
     frames.concat()
 }
 
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It did not.
+    None,
+    /// With a GOAWAY that says why.
+    Told(u32),
+    /// Without.
+    Bare,
+}
+
 /// How stream 1 was reset, and how the connection ended, if it did: by then all that was sent has
 /// been read, and answered to.
-fn fate(connection: &mut Http2) -> (Vec<u32>, Option<Option<u32>>) {
+fn fate(connection: &mut Http2) -> (Vec<u32>, End) {
     let mut resets = Vec::new();
     for round in [b"round: 1", b"round: 2"] {
         connection.send(frame(PING, NONE, 0, round));
         loop {
             let Some(came) = connection.next() else {
-                return (resets, Some(None));
+                return (resets, End::Bare);
             };
             let code = |at: usize| u32::from_be_bytes(came.payload[at..at + 4].try_into().unwrap());
             match came.kind {
-                GOAWAY if code(4) != 0 => return (resets, Some(Some(code(4)))),
+                GOAWAY if code(4) != 0 => return (resets, End::Told(code(4))),
                 RST_STREAM if came.stream == 1 && code(0) != 0 => resets.push(code(0)),
                 PING if came.payload == round => break,
                 _ => {}
             }
         }
     }
-    (resets, None)
+    (resets, End::None)
 }
 
 /// Sends each on a connection of its own, and sees what it costs.
@@ -94,14 +105,13 @@ fn hold(rows: Vec<(&str, Vec<u8>, Costs)>) {
         connection.send(bytes);
         let (resets, end) = fate(&mut connection);
         let fits = match costs {
-            Nothing => resets.is_empty() && end.is_none(),
-            Stream(codes) => {
-                let reset = resets.first().copied().or(end.flatten());
-                reset.is_some_and(|code| codes.contains(&code))
-            }
-            Connection(codes) => {
-                end.is_some_and(|code| code.is_some_and(|code| codes.contains(&code)))
-            }
+            Nothing => resets.is_empty() && end == End::None,
+            Stream(codes) => match (resets.first(), end) {
+                (Some(code), _) => codes.contains(code),
+                (None, End::Told(code)) => codes.contains(&code),
+                (None, End::None | End::Bare) => false,
+            },
+            Connection(codes) => matches!(end, End::Told(code) if codes.contains(&code)),
         };
         if !fits {
             complaints.push(format!("{rule}: resets {resets:?}, end {end:?}"));

@@ -103,6 +103,8 @@ mod renewal; // the provider is asked again, once, and nobody notices
 #[cfg(test)]
 mod sample_app; // the demo's app shows, echoes and streams
 #[cfg(test)]
+mod server_tls; // TLS of our own: what is offered, to whom, and that a renewal is not noticed
+#[cfg(test)]
 mod service_manager; // systemd's sockets are served, and it hears how it goes
 #[cfg(test)]
 mod serving; // connections, limits, reloads, panics, and who is believed about the client

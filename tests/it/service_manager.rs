@@ -202,6 +202,30 @@ fn a_restart_under_load_loses_no_request() {
     }
 }
 
+// Q9: a successor takes the sockets on, whoever opened them, and the service manager hears whom to
+// watch; it does not hear that anything stops.
+#[test]
+fn the_service_manager_hears_of_a_successor() {
+    let manager = Manager::new("[\"systemd:http\"]");
+    let tcp = loopback();
+    let running = manager.start("http", "$$", tcp.try_clone().unwrap().into(), nothing());
+    assert!(manager.told().starts_with("READY=1"));
+    running.signal("-USR2");
+    assert!(manager.told().starts_with("READY=1"), "the successor");
+    let told = manager.told();
+    let pid = told.strip_prefix("MAINPID=").expect("whom to watch");
+    let pid = pid.lines().next().unwrap();
+    let mut stream = TcpStream::connect(tcp.local_addr().unwrap()).unwrap();
+    stream.write_all(ASK.as_bytes()).unwrap();
+    assert_eq!(status(stream), "HTTP/1.1 401 Unauthorized");
+    // The watchdog is fed by the successor as well.
+    assert_eq!(manager.notice(), "WATCHDOG=1");
+    let ended = Command::new("kill").args(["-TERM", pid]).status().unwrap();
+    assert!(ended.success());
+    assert!(manager.told().starts_with("STOPPING=1"));
+    assert_eq!(running.ended().0, Some(0));
+}
+
 #[test]
 fn the_watchdog_of_the_service_manager_is_fed() {
     let manager = Manager::new("[\"systemd:http\"]");

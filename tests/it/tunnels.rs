@@ -237,7 +237,7 @@ fn a_tunnel_ends_with_its_session_and_says_so() {
     let clock = provider.clock().clone();
     register(&provider, "dashboards", "/oauth2/callback");
     let text = yaml(provider.issuer(), &url, "");
-    let text = text.replace("session: { ", "session: { idle: 24h, absolute: 24h, ");
+    let text = text.replace("session: { ", "session: { idle: 5m, absolute: 5m, ");
     let gate = Instance::start(&text, &clock);
     gate.await_providers();
     let mut browser = Browser::new().resolve(PUBLIC, gate.address);
@@ -247,7 +247,7 @@ fn a_tunnel_ends_with_its_session_and_says_so() {
     let pairs: Vec<_> = own
         .map(|one| format!("{}={}", one.name, one.value))
         .collect();
-    clock.advance(Duration::from_secs(24 * 3600 - 2));
+    clock.advance(Duration::from_secs(5 * 60 - 2));
     let mut wire = Wire::connect(gate.address);
     let cookie = format!("Cookie: {}\r\n\r\n", pairs.join("; "));
     wire.send(UPGRADE.replace("\r\n\r\n", &format!("\r\n{cookie}")));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::Findings;
+use super::{Findings, listen_tls};
 use crate::base::origin::{PublicUrl, Scheme};
 use crate::config::tree::Path;
 use crate::config::written::{ConfigFile, HeaderFamily, ListenFull, RedirectWritten};
@@ -72,6 +72,10 @@ pub(super) fn listeners(
         }
         listeners.push(ListenSettings {
             address,
+            tls: one
+                .tls
+                .as_ref()
+                .and_then(|tls| listen_tls::tls(tls, &item.key("tls"), findings)),
             cleartext: if one.h2c == Some(true) {
                 Wire::Either
             } else {
@@ -136,6 +140,13 @@ fn purpose(
     let (Some(RedirectWritten::Https), Some(url)) = (one.redirect, around.public_url) else {
         return Purpose::Serve;
     };
+    if one.tls.is_some() {
+        findings.fault(
+            &item.key("redirect"),
+            "this listener speaks TLS already",
+            "take `tls` or `redirect` away",
+        );
+    }
     if url.origin().scheme() != Scheme::Https {
         findings.fault(
             &item.key("redirect"),

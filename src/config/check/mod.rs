@@ -6,6 +6,7 @@
 mod access;
 mod findings;
 mod listen;
+mod listen_tls;
 mod pages;
 mod providers;
 mod routes;

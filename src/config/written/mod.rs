@@ -79,8 +79,8 @@ pub enum ListenWritten {
 pub struct ListenFull {
     /// `IP:PORT`, `unix:/PATH`, or `systemd:NAME` for the sockets that a socket unit passes under that `FileDescriptorName`. Needed.
     pub address: Option<String>,
-    /// Not yet: certificate and key.
-    pub tls: Option<Later>,
+    /// Certificate and key: TLS 1.2 and 1.3 are spoken, and nothing else.
+    pub tls: Option<TlsWritten>,
     /// Serves HTTP/2 without TLS to peers that begin with it, beside HTTP/1.1 to those that do not. Default: `false`.
     pub h2c: Option<bool>,
     /// Demands the header of the PROXY protocol, version 1 or 2, from peers that are `trusted_proxies`; others are hung up on. Default: `false`.
@@ -89,6 +89,42 @@ pub struct ListenFull {
     pub health_path: Option<String>,
     /// Serves nothing, and leads to the same target of `public_url`, which is `https`. Default: none.
     pub redirect: Option<RedirectWritten>,
+}
+
+/// How TLS is spoken at a listener.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct TlsWritten {
+    /// The file of the certificate and those between it and a root, as PEM, its own first; it is read again when it changes. Needed, or `certificates`.
+    pub certificate: Option<PathBuf>,
+    /// The file of its private key, as PEM without a passphrase. Needed beside `certificate`.
+    pub key: Option<PathBuf>,
+    /// Several certificates instead, chosen by the name that the client asks for; the first is for the others.
+    pub certificates: Option<Vec<PairWritten>>,
+    /// The file of the roots that vouch for client certificates, as PEM. Needed where they are asked for.
+    pub client_ca: Option<PathBuf>,
+    /// Whether clients may show a certificate of `client_ca`, `request`, or must, `require`. Default: they are not asked.
+    pub client_certificates: Option<ClientCertificatesWritten>,
+}
+
+/// One of several certificates.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct PairWritten {
+    /// The file of the certificate. Needed.
+    pub certificate: Option<PathBuf>,
+    /// The file of its private key. Needed.
+    pub key: Option<PathBuf>,
+}
+
+/// Whether clients show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", expecting = "`request` or `require`")]
+pub enum ClientCertificatesWritten {
+    /// They may.
+    Request,
+    /// They must.
+    Require,
 }
 
 /// Where a listener leads.

@@ -77,6 +77,16 @@ impl Authority {
         }
     }
 
+    /// A certificate for `names`, changed by `change`, and its key, both as PEM.
+    pub(crate) fn issue(
+        &self,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> (String, String) {
+        let signed = self.signed(names, change);
+        (signed.pem, signed.key.serialize_pem())
+    }
+
     /// A server's certificate for `names`, changed by `change`.
     pub(crate) fn server(
         &self,

@@ -11,5 +11,6 @@ pub(crate) mod process;
 pub(crate) mod provider;
 pub(crate) mod raw;
 pub(crate) mod tls_app;
+pub(crate) mod tls_client;
 pub(crate) mod upstream;
 pub(crate) mod wire;
