@@ -67,13 +67,16 @@ fn is_answered(reader: &mut Wire) -> bool {
     }
 }
 
+/// The frames of each turn.
+type Frames<'a> = &'a dyn Fn(u32) -> Vec<u8>;
+
 // M4: frames that tell of the connection alone, and pieces of a body that are none.
 #[test]
 fn a_flood_of_frames_that_carry_nothing_ends_its_connection() {
     let world = world();
     let open = frame(HEADERS, END_HEADERS, 1, &block(&asking("POST", "/held")));
     let held = get(1, "/held", &[]);
-    let floods: [(&str, &[u8], &dyn Fn(u32) -> Vec<u8>); 9] = [
+    let floods: [(&str, &[u8], Frames<'_>); 9] = [
         ("PING", &[], &|_| frame(PING, NONE, 0, &[7; 8])),
         ("answers to PING", &[], &|_| frame(PING, 1, 0, &[7; 8])),
         ("SETTINGS", &[], &|_| frame(SETTINGS, NONE, 0, &[])),
@@ -110,7 +113,7 @@ fn one_byte_at_a_time_is_bounded_by_what_the_app_takes() {
 fn requests_that_are_taken_back_end_the_connection_and_hardly_reach_the_app() {
     let cancel = |stream| frame(RST_STREAM, NONE, stream, &CANCEL.to_be_bytes());
     let provoke = |stream| frame(WINDOW_UPDATE, NONE, stream, &[0; 4]);
-    let floods: [(&str, &dyn Fn(u32) -> Vec<u8>); 4] = [
+    let floods: [(&str, Frames<'_>); 4] = [
         ("reset at once", &|at| {
             [get(at * 2 + 1, "/held", &[]), cancel(at * 2 + 1)].concat()
         }),

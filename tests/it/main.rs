@@ -63,7 +63,11 @@ mod http2; // what is asked over HTTP/2 is judged, passed and answered as over H
 #[cfg(test)]
 mod http2_floods; // whoever sends what only costs is hung up on, and costs little
 #[cfg(test)]
+mod http2_heads; // heads, trailers and lengths that are none reach no app
+#[cfg(test)]
 mod http2_rules; // every rule of HTTP/2 that a peer can break, broken
+#[cfg(test)]
+mod http2_settings; // what both sides say of themselves, and hold to
 #[cfg(test)]
 mod identity; // who somebody is comes from issuer and subject, and rules believe only what was vouched for
 #[cfg(test)]

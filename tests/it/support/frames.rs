@@ -183,17 +183,17 @@ impl Http2 {
     /// The next frame; nothing at the end.
     pub(crate) fn next(&mut self) -> Option<Came> {
         let head = self.wire.exactly(9);
-        let [a, b, c, kind, flags, d, e, f, g] = head.try_into().ok()?;
-        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+        let head: [u8; 9] = head.try_into().ok()?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
         let payload = if length == 0 {
             Vec::new()
         } else {
             self.wire.exactly(length)
         };
         (payload.len() == length).then_some(Came {
-            kind,
-            flags,
-            stream: u32::from_be_bytes([d, e, f, g]),
+            kind: head[3],
+            flags: head[4],
+            stream: u32::from_be_bytes([head[5], head[6], head[7], head[8]]),
             payload,
         })
     }
