@@ -42,15 +42,12 @@ pub fn run(data: &[u8]) -> Outcome {
     let printable =
         |text: &str| !text.is_empty() && text.bytes().all(|b| (0x20..0x7F).contains(&b));
     assert!([code, state, iss].into_iter().flatten().all(printable));
-    // An issuer is no secret, and may repeat what is one.
-    let printed = format!("{response:?}").replace(&format!("{iss:?}"), "");
-    // Nor is what is printed of every response.
-    let any = AuthorizationResponse::parse("code=c&state=s").expect("a response");
-    let frame = format!("{any:?}").replace("None", "");
-    let secrets = [code, state].into_iter().flatten();
-    for secret in secrets.filter(|text| text.len() > 30 && error.is_none()) {
-        let is_frame = frame.contains(secret);
-        assert!(is_frame || !printed.contains(secret), "a secret is printed");
+    // What is printed is that of any response with the same issuer: nothing of code and state.
+    if error.is_none() {
+        let any = ["code=c", "code=c&state=s"][usize::from(state.is_some())];
+        let any = AuthorizationResponse::parse(any).expect("a response");
+        let any = format!("{any:?}").replace("iss: None", &format!("iss: {iss:?}"));
+        assert_eq!(format!("{response:?}"), any, "a secret is printed");
     }
 
     let mut redeemed = false;
