@@ -8,8 +8,10 @@ use super::log_sink::{LogSink, Worth};
 use super::reference::Reference;
 use super::respond::fault::Fault;
 use super::respond::unmet::Unmet;
+use crate::base::secret::Secret;
 use crate::gate::client_address::ClientAddress;
 use crate::oidc::claims::Identity;
+use crate::provider::Provider;
 use crate::session::Session;
 
 /// Something that whoever guards this site wants to know of.
@@ -49,6 +51,13 @@ pub enum AuditEvent<'a> {
         /// Which.
         session: &'a Session,
         /// The provider's word, or what was wrong with it. No secret is in it.
+        reason: &'a str,
+    },
+    /// A refresh token that is no longer wanted was perhaps not revoked.
+    NotRevoked {
+        /// The provider's id.
+        provider: &'a str,
+        /// What the provider did instead. No secret is in it.
         reason: &'a str,
     },
     /// The configuration was read again.
@@ -111,6 +120,17 @@ impl AuditLog {
         Self { sink, users }
     }
 
+    /// Revokes `refresh_token` at `provider`, and writes a line where that failed.
+    pub(super) async fn revoke(&self, provider: &Provider, refresh_token: &Secret) {
+        if let Err(error) = provider.revoke(refresh_token).await {
+            let event = AuditEvent::NotRevoked {
+                provider: provider.id(),
+                reason: &error.to_string(),
+            };
+            self.write(Timestamp::now(), None, &event);
+        }
+    }
+
     /// Writes the line about `event`, which happened at `at` in the request `occasion`, or in none.
     pub fn write(&self, at: Timestamp, occasion: Option<Occasion<'_>>, event: &AuditEvent<'_>) {
         let mut buffer = String::with_capacity(256);
@@ -132,6 +152,10 @@ impl AuditLog {
             }
             AuditEvent::Ended { session, reason } => {
                 self.write_session(line, session);
+                line.text("reason", reason, 512);
+            }
+            AuditEvent::NotRevoked { provider, reason } => {
+                line.text("provider", provider, 128);
                 line.text("reason", reason, 512);
             }
             AuditEvent::LoginFailed { provider, fault } => {
@@ -199,6 +223,7 @@ impl AuditEvent<'_> {
             Self::Deny { .. } => (Level::Warn, "deny"),
             Self::Logout(_) => (Level::Info, "logout"),
             Self::Ended { .. } => (Level::Warn, "session_ended"),
+            Self::NotRevoked { .. } => (Level::Warn, "not_revoked"),
             Self::ConfigReload(Reload::Taken) => (Level::Info, "config_reload"),
             Self::ConfigReload(Reload::Refused(_)) => (Level::Error, "config_reload"),
             Self::Provider { state, .. } => match state {

@@ -188,36 +188,40 @@ impl Provider {
     }
 
     /// Tells the provider that the refresh token is no longer wanted (RFC 7009), within two seconds
-    /// or not at all.
-    pub async fn revoke(&self, refresh_token: &Secret) {
+    /// or not at all. Where it has no place for that, nothing is told.
+    ///
+    /// # Errors
+    /// [`RevocationError`]: the token may be good for as long as the provider lets it be.
+    pub async fn revoke(&self, refresh_token: &Secret) -> Result<(), RevocationError> {
         let Some(metadata) = self.metadata.load_full() else {
-            return;
+            return Ok(());
         };
         let Some(request) = TokenRequest::for_revocation(refresh_token, &self.client, &metadata)
         else {
-            return;
+            return Ok(());
         };
         let call = self.call(request.into_http(), Stage::Revocation);
-        match tokio::time::timeout(REVOCATION_TIME, call).await {
-            Ok(Ok(response)) if response.status().is_success() => {}
-            Ok(Ok(response)) => {
-                tracing::info!(
-                    provider = self.id(),
-                    status = response.status().as_u16(),
-                    "the refresh token was not revoked"
-                );
-            }
-            Ok(Err(error)) => {
-                tracing::info!(provider = self.id(), reason = %error, "the refresh token was not revoked");
-            }
-            Err(_) => {
-                tracing::info!(
-                    provider = self.id(),
-                    "the revocation endpoint did not answer in time"
-                );
-            }
+        let called = tokio::time::timeout(REVOCATION_TIME, call).await;
+        match called.map_err(|_| RevocationError::TimedOut)? {
+            Ok(response) if response.status().is_success() => Ok(()),
+            Ok(response) => Err(RevocationError::Status(response.status().as_u16())),
+            Err(error) => Err(RevocationError::Failed(error)),
         }
     }
+}
+
+/// Why a refresh token was perhaps not revoked. No secret is in it.
+#[derive(Debug, thiserror::Error)]
+pub enum RevocationError {
+    /// The provider answered with another status than 200.
+    #[error("the revocation endpoint answered {0}")]
+    Status(u16),
+    /// It was not reached, or its answer is none.
+    #[error("{0}")]
+    Failed(LoginError),
+    /// It did not answer within two seconds.
+    #[error("the revocation endpoint did not answer in time")]
+    TimedOut,
 }
 
 #[cfg(test)]

@@ -84,10 +84,9 @@ fn revoke(session: &Session, visit: &Visit<'_>) {
     let provider = visit.generation.provider(&session.provider);
     if let (Some(provider), Some(grant)) = (provider, &session.grant) {
         let (provider, token) = (Arc::clone(provider), grant.refresh_token.clone());
-        visit
-            .live
-            .control
-            .spawn(async move { provider.revoke(&token).await });
+        let audit = visit.teller.log.clone();
+        let control = &visit.live.control;
+        control.spawn(async move { audit.revoke(&provider, &token).await });
     }
 }
 

@@ -231,7 +231,7 @@ impl Renewals {
             let outcome = renewals.renew(&session, &provider, &audit).await;
             // Nobody may be waiting any more.
             if let Some(grant) = flight.land(outcome) {
-                provider.revoke(&grant.refresh_token).await;
+                audit.revoke(&provider, &grant.refresh_token).await;
             }
         });
         Some(told)

@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use super::browser::Browser;
 use super::provider::TestProvider;
+use super::raw::PATIENCE;
 use super::upstream::Upstream;
 
 /// The gate's public URL in most tests: a browser's TLS ends in front of it.
@@ -111,7 +112,8 @@ impl Instance {
 
     /// What was logged so far, once a line that contains `word` has come.
     pub(crate) fn logged(&self, word: &str) -> String {
-        for _ in 0..2_000_000 {
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
             let text = String::from_utf8_lossy(&self.log.0.lock().unwrap()).into_owned();
             if text.contains(word) {
                 return text;
