@@ -134,7 +134,7 @@ impl Fixture {
         head
     }
 
-    fn facts(&self) -> Facts {
+    fn facts(&self) -> Box<Facts> {
         Facts::gather(self.head(), &self.peer, &self.config.trusted_proxies).unwrap()
     }
 

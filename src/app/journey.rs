@@ -27,10 +27,10 @@ use super::seen::Seen;
 use crate::base::clock::UnixTime;
 use crate::base::peer::Peer;
 use crate::config::Fragment;
-use crate::gate::client_address::ClientAddress;
+use crate::gate::client_address::{ClientAddress, TrustedProxies};
 use crate::gate::decision::{Decision, Denial, Permit, Upkeep};
 use crate::gate::endpoint::Endpoint;
-use crate::gate::facts::Facts;
+use crate::gate::facts::{Facts, Malformed};
 use crate::gate::live_session;
 use crate::gate::routes::{Matched, Need};
 use crate::oidc::authorization::LoginParameters;
@@ -136,18 +136,13 @@ impl Equipped {
 }
 
 impl Service for Worker {
-    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+    async fn answer(&self, request: Box<Request<Incoming>>, peer: Peer) -> Response<Body> {
         let equipped = self.equipped();
-        let (head, body) = request.into_parts();
-        let mut seen = Seen::of(&head);
         let reference = LazyReference::default();
         let trusted = &equipped.generation.config.trusted_proxies;
-        let outcome = match Facts::gather(head, &peer, trusted) {
-            Ok(facts) => {
-                seen.asker = Some(facts.asker());
-                self.travel(&equipped, (facts, body), &seen, &reference)
-                    .await
-            }
+        let (seen, gathered) = arrived(request, &peer, trusted);
+        let outcome = match gathered {
+            Ok(gathered) => self.travel(&equipped, gathered, &seen, &reference).await,
             Err(malformed) => {
                 let reply = Reply::refuse(Fault::Malformed(malformed));
                 self.respond(&equipped, reply, seen.form(), &reference)
@@ -193,7 +188,7 @@ impl Worker {
     async fn travel(
         &self,
         equipped: &Equipped,
-        (facts, body): (Facts, Incoming),
+        (facts, body): (Box<Facts>, Incoming),
         seen: &Seen,
         reference: &LazyReference,
     ) -> Outcome {
@@ -476,6 +471,19 @@ impl Worker {
             user_agent: seen.hints.agent(),
         });
     }
+}
+
+/// What is known of a request, and its body; and what is kept of it whatever becomes of it.
+fn arrived(
+    request: Box<Request<Incoming>>,
+    peer: &Peer,
+    trusted: &TrustedProxies,
+) -> (Seen, Result<(Box<Facts>, Incoming), Malformed>) {
+    let (head, body) = request.into_parts();
+    let mut seen = Seen::of(&head);
+    let facts = Facts::gather(head, peer, trusted);
+    seen.asker = facts.as_ref().ok().map(|facts| facts.asker());
+    (seen, facts.map(|facts| (facts, body)))
 }
 
 /// The gate's no, in the words that fit who hears it; the audit log hears of people who were denied.

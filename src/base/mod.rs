@@ -7,6 +7,7 @@
 pub mod certificate;
 pub mod clock;
 pub mod entropy;
+pub mod fields;
 pub mod keyring;
 pub mod origin;
 pub mod peer;

@@ -3,8 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
+use http::header::FORWARDED;
 use ipnet::IpNet;
 
+use crate::base::fields::X_FORWARDED_FOR;
 use crate::base::peer::{Peer, PeerAddress};
 
 /// The address of the browser or script, as far as it can be believed.
@@ -94,8 +96,8 @@ impl TrustedProxies {
     ) -> impl Iterator<Item = Option<IpAddr>> + use<'a> {
         let header = self.header;
         let (name, last): (_, LastSeparator) = match header {
-            ForwardedHeader::XForwardedFor => ("x-forwarded-for", last_byte),
-            ForwardedHeader::Forwarded => ("forwarded", last_outside_quotes),
+            ForwardedHeader::XForwardedFor => (&X_FORWARDED_FOR, last_byte),
+            ForwardedHeader::Forwarded => (&FORWARDED, last_outside_quotes),
         };
         let lines: Vec<&[u8]> = headers
             .get_all(name)

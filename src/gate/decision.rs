@@ -23,7 +23,7 @@ pub enum Decision {
     /// back to this page.
     Reask(ReturnTo),
     /// It is for one of our own endpoints.
-    Serve(Endpoint, Facts),
+    Serve(Endpoint, Box<Facts>),
     /// It may not go on.
     Deny(Denial),
 }
@@ -67,7 +67,7 @@ pub enum Denial {
 /// was permitted, and what was permitted is what is forwarded.
 #[derive(Debug)]
 pub struct Permit {
-    facts: Facts,
+    facts: Box<Facts>,
     route: usize,
     upstream: usize,
     session: Option<Arc<Session>>,
@@ -76,7 +76,7 @@ pub struct Permit {
 
 impl Permit {
     pub(super) fn new(
-        facts: Facts,
+        facts: Box<Facts>,
         (route, upstream): (usize, usize),
         session: Option<Arc<Session>>,
         method_override: MethodOverride,

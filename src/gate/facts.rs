@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 
-use http::header::{HOST, TRANSFER_ENCODING};
+use http::header::{
+    ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Version};
 
 use super::client_address::{ClientAddress, TrustedProxies};
 use crate::base::certificate::CertificateFacts;
+use crate::base::fields::{
+    PURPOSE, SEC_FETCH_DEST, SEC_FETCH_MODE, SEC_FETCH_SITE, SEC_FETCH_USER, SEC_PURPOSE, X_MOZ,
+    X_REQUESTED_WITH,
+};
 use crate::base::origin::{Authority, Host};
 use crate::base::peer::Peer;
 use crate::base::target::{Malformed as MalformedTarget, Target};
@@ -70,15 +76,11 @@ pub enum Malformed {
 }
 
 /// Fields that mean something to the decision, so two of them would mean two things.
-const SINGLE_FIELDS: [&str; 4] = [
-    "origin",
-    "sec-fetch-mode",
-    "sec-fetch-dest",
-    "sec-fetch-site",
-];
+static SINGLE_FIELDS: [&HeaderName; 4] =
+    [&ORIGIN, &SEC_FETCH_MODE, &SEC_FETCH_DEST, &SEC_FETCH_SITE];
 
 impl Facts {
-    /// Gathers the facts of a request that came from `peer`.
+    /// Gathers the facts of a request that came from `peer`, on the heap: they go through many hands.
     ///
     /// # Errors
     /// [`Malformed`]; the head is dropped with it, so nothing else can be done with the request.
@@ -86,7 +88,7 @@ impl Facts {
         head: Parts,
         peer: &Peer,
         trusted_proxies: &TrustedProxies,
-    ) -> Result<Self, Malformed> {
+    ) -> Result<Box<Self>, Malformed> {
         // Methods are upper case (RFC 9110 section 9.1); many apps make them so, and then `post` would be
         // a POST that no rule for POST has seen.
         let lower = head
@@ -99,8 +101,8 @@ impl Facts {
         }
         let host = host_of(&head)?;
         check_transfer_coding(&head.headers)?;
-        let repeated = |name: &str| head.headers.get_all(name).iter().nth(1).is_some();
-        if SINGLE_FIELDS.iter().any(|name| repeated(name)) {
+        let repeated = |name: &HeaderName| head.headers.get_all(name).iter().nth(1).is_some();
+        if SINGLE_FIELDS.into_iter().any(repeated) {
             return Err(Malformed::RepeatedField);
         }
         let received = head
@@ -111,7 +113,7 @@ impl Facts {
         let client_address = trusted_proxies.client_address(peer, &head.headers);
         let upgrade = upgrade_of(&head);
         let asker = asker_of(&head, upgrade);
-        Ok(Self {
+        Ok(Box::new(Self {
             head,
             target,
             host,
@@ -119,7 +121,7 @@ impl Facts {
             client_certificate: peer.certificate.clone(),
             asker,
             upgrade,
-        })
+        }))
     }
 
     /// The method, exactly as sent: `get` is not `GET` (RFC 9110 section 9.1).
@@ -179,15 +181,15 @@ impl Facts {
     /// The `Origin` field, where it is text.
     #[must_use]
     pub fn origin(&self) -> Option<&str> {
-        text(&self.head.headers, "origin")
+        text(&self.head.headers, &ORIGIN)
     }
 
     /// Whether the page that made the request is of our own origin and a person acted there
     /// (`Sec-Fetch-Site: same-origin`, `Sec-Fetch-User: ?1`).
     #[must_use]
     pub fn person_on_own_page(&self) -> bool {
-        text(&self.head.headers, "sec-fetch-site") == Some("same-origin")
-            && text(&self.head.headers, "sec-fetch-user") == Some("?1")
+        text(&self.head.headers, &SEC_FETCH_SITE) == Some("same-origin")
+            && text(&self.head.headers, &SEC_FETCH_USER) == Some("?1")
     }
 
     /// Gives the head up.
@@ -228,13 +230,13 @@ fn check_transfer_coding(headers: &HeaderMap) -> Result<(), Malformed> {
 
 fn upgrade_of(head: &Parts) -> Upgrade {
     let body = head.headers.contains_key(TRANSFER_ENCODING)
-        || text(&head.headers, "content-length").is_some_and(|length| length != "0");
+        || text(&head.headers, &CONTENT_LENGTH).is_some_and(|length| length != "0");
     let websocket = head.version == Version::HTTP_11
         && head.method == Method::GET
         && !body
-        && has_token(&head.headers, &http::header::CONNECTION, "upgrade")
-        && head.headers.get_all(http::header::UPGRADE).iter().count() == 1
-        && text(&head.headers, "upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
+        && has_token(&head.headers, &CONNECTION, "upgrade")
+        && head.headers.get_all(UPGRADE).iter().count() == 1
+        && text(&head.headers, &UPGRADE).is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
     if websocket {
         Upgrade::WebSocket
     } else {
@@ -248,16 +250,16 @@ fn asker_of(head: &Parts, upgrade: Upgrade) -> Asker {
     if !reads || upgrade == Upgrade::WebSocket || is_grpc(headers) {
         return Asker::Program;
     }
-    let purpose = text(headers, "sec-purpose").or_else(|| text(headers, "purpose"));
+    let purpose = text(headers, &SEC_PURPOSE).or_else(|| text(headers, &PURPOSE));
     if purpose.is_some_and(|purpose| purpose.contains("prefetch"))
-        || text(headers, "x-moz") == Some("prefetch")
+        || text(headers, &X_MOZ) == Some("prefetch")
     {
         return Asker::Prefetch;
     }
     let wants_html = accepts_html(headers);
     match (
-        text(headers, "sec-fetch-mode"),
-        text(headers, "sec-fetch-dest"),
+        text(headers, &SEC_FETCH_MODE),
+        text(headers, &SEC_FETCH_DEST),
     ) {
         (Some("navigate"), Some("document") | None) => Asker::Navigation,
         (Some("navigate"), Some("iframe" | "frame" | "fencedframe" | "embed" | "object")) => {
@@ -268,20 +270,20 @@ fn asker_of(head: &Parts, upgrade: Upgrade) -> Asker {
         }
         (Some(_), _) => Asker::Program,
         // No Fetch Metadata: an old browser, plain http, or a program that says what it accepts.
-        (None, _) if wants_html && !headers.contains_key("x-requested-with") => Asker::Navigation,
+        (None, _) if wants_html && !headers.contains_key(&X_REQUESTED_WITH) => Asker::Navigation,
         (None, _) => Asker::Program,
     }
 }
 
 /// A call of gRPC follows no redirect, whatever else it says that it accepts.
 fn is_grpc(headers: &HeaderMap) -> bool {
-    text(headers, "content-type").is_some_and(|kind| kind.starts_with("application/grpc"))
+    text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/grpc"))
 }
 
 /// Whether `text/html` (or XHTML) is named in `Accept`; `*/*` is what programs say.
 fn accepts_html(headers: &HeaderMap) -> bool {
     headers
-        .get_all(http::header::ACCEPT)
+        .get_all(ACCEPT)
         .iter()
         .filter_map(|line| line.to_str().ok())
         .any(|line| {
@@ -304,6 +306,6 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
         })
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }

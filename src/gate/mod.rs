@@ -110,7 +110,7 @@ impl Gate {
     /// Every route that some reading of the target falls under is asked; the first that refuses
     /// answers for all.
     #[must_use]
-    pub fn decide(&self, matched: Matched, facts: Facts, evidence: &Evidence) -> Decision {
+    pub fn decide(&self, matched: Matched, facts: Box<Facts>, evidence: &Evidence) -> Decision {
         let indices = match matched {
             Matched::Endpoint(endpoint) => return Decision::Serve(endpoint, facts),
             Matched::Refused(denial) => return Decision::Deny(denial),

@@ -85,7 +85,7 @@ fn head(method: &str, target: &str, fields: &[(&str, &str)]) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
-fn gather(method: &str, target: &str, fields: &[(&str, &str)]) -> Result<Facts, Malformed> {
+fn gather(method: &str, target: &str, fields: &[(&str, &str)]) -> Result<Box<Facts>, Malformed> {
     let peer = Peer::new(PeerAddress::Tcp("192.0.2.1:5".parse().unwrap()), 0);
     Facts::gather(
         head(method, target, fields),

@@ -4,8 +4,7 @@
 use http::header::{CONNECTION, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
-use http::{Method, Request, Response, Version};
-use http_body::Body as _;
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
@@ -13,6 +12,7 @@ use super::moving::Alarm;
 use super::pool::{Lease, LineLease, Need, Origin};
 use super::shared_line::SharedLease;
 use super::spare_body::SpareBody;
+use super::spare_head::SpareHead;
 use super::upload::Progress;
 use super::{ForwardError, Upstream};
 use crate::transport::body::Body;
@@ -21,7 +21,7 @@ use crate::transport::body::Body;
 #[derive(Debug)]
 struct Failed {
     error: ForwardError,
-    again: Option<Request<Body>>,
+    again: Option<Box<Request<Body>>>,
 }
 
 impl From<ForwardError> for Box<Failed> {
@@ -38,7 +38,7 @@ impl Upstream {
     /// of which no answer has begun.
     pub(super) async fn exchange(
         &self,
-        request: Request<Body>,
+        request: Box<Request<Body>>,
         progress: &Progress,
     ) -> Result<(Response<Incoming>, Lease), ForwardError> {
         let need = if request.headers().contains_key(UPGRADE) {
@@ -52,7 +52,9 @@ impl Upstream {
             tries += 1;
             let asked = match &mut lease {
                 Lease::Line(line) => self.ask(line, request, progress).await,
-                Lease::Shared(shared) => Box::pin(self.ask_shared(shared, request, progress)).await,
+                Lease::Shared(shared) => {
+                    Box::pin(self.ask_shared(shared, *request, progress)).await
+                }
             };
             let failed = match asked {
                 Ok(response) => return Ok((response, lease)),
@@ -73,31 +75,36 @@ impl Upstream {
     async fn ask(
         &self,
         lease: &mut LineLease,
-        request: Request<Body>,
+        request: Box<Request<Body>>,
         progress: &Progress,
     ) -> Result<Response<Incoming>, Box<Failed>> {
         let limit = self.settings.first_byte_timeout;
         let reused = lease.origin() == Origin::Reused;
-        let Some((sender, alarm, meter)) = lease.parts() else {
+        let Some(line) = lease.line() else {
             return Err(ForwardError::TimedOut(limit).into());
         };
-        let spare = if reused { repeatable(&request) } else { None };
+        let (sender, alarm, meter, spare) = line.parts();
+        if reused {
+            spare.keep(&request);
+        }
         meter.start();
         // Counted from the last piece of the request: an upload may take as long as it moves.
         let answer = tokio::select! {
             biased;
-            answer = sender.try_send_request(request) => answer,
+            answer = sender.try_send_request(*request) => answer,
             () = alarm.stand_still(&progress.moved, limit) => return Err(ForwardError::TimedOut(limit).into()),
         };
         match answer {
             Ok(response) => {
                 meter.stop();
+                spare.clear();
                 Ok(response)
             }
             Err(mut error) => {
                 let unsent = error.take_message().filter(|_| reused);
                 let error = error.into_error();
-                let again = unsent.or(spare.filter(|_| is_gone(&error)));
+                let again = unsent.or_else(|| spare.take().filter(|_| is_gone(&error)));
+                let again = again.map(Box::new);
                 let error = broken(error, progress);
                 Err(Box::new(Failed { error, again }))
             }
@@ -112,7 +119,10 @@ impl Upstream {
     ) -> Result<Response<Incoming>, Box<Failed>> {
         let limit = self.settings.first_byte_timeout;
         let reused = lease.origin() == Origin::Reused;
-        let spare = if reused { repeatable(&request) } else { None };
+        let mut spare = SpareHead::default();
+        if reused {
+            spare.keep(&request);
+        }
         let (head, body) = request.into_parts();
         let body = SpareBody::new(body);
         let sent = Request::from_parts(self.in_http2(head.clone()), body.first());
@@ -137,8 +147,9 @@ impl Upstream {
             let again = if unseen {
                 body.second().map(|body| Request::from_parts(head, body))
             } else {
-                spare.filter(|_| gone)
+                spare.take().filter(|_| gone)
             };
+            let again = again.map(Box::new);
             let error = broken(error, progress);
             Box::new(Failed { error, again })
         })
@@ -174,22 +185,6 @@ impl Upstream {
 fn broken(error: hyper::Error, progress: &Progress) -> ForwardError {
     let upload = progress.failed.get().map(ForwardError::Upload);
     upload.unwrap_or(ForwardError::Broken(error))
-}
-
-/// The same request once more, if sending it twice is as good as once.
-fn repeatable(request: &Request<Body>) -> Option<Request<Body>> {
-    let safe = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    );
-    if !safe || !request.body().is_end_stream() || request.headers().contains_key(UPGRADE) {
-        return None;
-    }
-    let mut again = Request::new(Body::empty());
-    *again.method_mut() = request.method().clone();
-    *again.uri_mut() = request.uri().clone();
-    *again.headers_mut() = request.headers().clone();
-    Some(again)
 }
 
 /// Whether the connection was closed or torn down rather than answered on.

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use http::HeaderMap;
 use http::header::{HOST, HeaderValue};
 
-use super::head::constant;
+use crate::base::fields::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PROTO};
 use crate::base::origin::{Authority, Host, PublicUrl};
 use crate::gate::client_address::ClientAddress;
 
@@ -37,11 +37,11 @@ impl PublicFields {
     }
 
     pub(super) fn set(&self, headers: &mut HeaderMap, client: ClientAddress) {
-        headers.insert(constant("x-forwarded-proto"), self.proto.clone());
-        headers.insert(constant("x-forwarded-host"), self.host.clone());
-        headers.insert(constant("x-forwarded-port"), self.port.clone());
+        headers.insert(X_FORWARDED_PROTO.clone(), self.proto.clone());
+        headers.insert(X_FORWARDED_HOST.clone(), self.host.clone());
+        headers.insert(X_FORWARDED_PORT.clone(), self.port.clone());
         if let Some(client) = self.client(client) {
-            headers.insert(constant("x-forwarded-for"), client);
+            headers.insert(X_FORWARDED_FOR.clone(), client);
         }
     }
 

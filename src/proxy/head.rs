@@ -147,6 +147,10 @@ pub fn make_private(headers: &mut HeaderMap) {
     if closed && !open && !quoted {
         return;
     }
+    if kept.is_empty() {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+        return;
+    }
     // First, where no such mark comes before it.
     let mut told = b"private".to_vec();
     for directive in kept {
@@ -210,11 +214,6 @@ fn directives(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
     .map(<[u8]>::trim_ascii)
     .filter(|directive| !directive.is_empty())
-}
-
-/// The header fields of `names` as constants, for rooms beside this one.
-pub(super) fn constant(name: &'static str) -> HeaderName {
-    HeaderName::from_static(name)
 }
 
 /// Whether the protocol is being switched.

@@ -9,8 +9,9 @@ use http::header::{
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
-use super::head::{constant, is_websocket};
+use super::head::is_websocket;
 use super::trailers;
+use crate::base::fields::{KEEP_ALIVE, PROXY_CONNECTION};
 use crate::gate::facts::Upgrade;
 
 /// Fields that no `Connection` may name away: they mean something to the message itself.
@@ -73,8 +74,8 @@ pub(super) fn strip_response(headers: &mut HeaderMap) {
 
 fn strip_always(headers: &mut HeaderMap) {
     headers.remove(CONNECTION);
-    headers.remove(constant("keep-alive"));
-    headers.remove(constant("proxy-connection"));
+    headers.remove(&KEEP_ALIVE);
+    headers.remove(&PROXY_CONNECTION);
     headers.remove(TE);
 }
 

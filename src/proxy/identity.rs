@@ -4,6 +4,7 @@
 //! Apps that map header names to variables (CGI, WSGI, Rack and their kin) cannot tell `-`, `_` and
 //! `.` apart, so names are compared folded: lower case, every run of other characters one dash.
 
+use bytes::{BufMut, BytesMut};
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
@@ -14,6 +15,9 @@ use crate::session::Session;
 
 /// The largest value of one identity field, in bytes.
 const LARGEST_VALUE: usize = 8 * 1024;
+
+/// Room for the values of most people, in bytes.
+const USUAL_VALUES: usize = 256;
 
 /// Families that apps are known to believe, folded. A name that begins so is removed.
 const FAMILIES: &[&str] = &[
@@ -128,15 +132,17 @@ fn is_override(name: &HeaderName, overrides: MethodOverride) -> bool {
 fn is_like_framing(name: &HeaderName) -> bool {
     const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
     let name = name.as_str();
-    FRAMING
-        .iter()
-        .any(|one| one.len() == name.len() && *one != name)
+    // Folding leaves the first letter as it is, unless it takes something away before it.
+    let alike =
+        |one: &str| one.len() == name.len() && one.as_bytes().first() == name.as_bytes().first();
+    FRAMING.iter().any(|one| alike(one) && *one != name)
         && FRAMING.contains(&Folded::of(name).as_str())
 }
 
 /// A first look at a name in lower case, without folding: no family begins with other letters.
 fn may_be_family(name: &[u8]) -> bool {
     match name {
+        [b'r', b'e', third @ b'a'..=b'z', ..] => *third == b'm',
         [first @ b'a'..=b'z', second @ b'a'..=b'z', ..] => matches!(
             [first, second],
             [b'c', b'f' | b'l']
@@ -209,70 +215,85 @@ pub(super) fn set(
     session: &Session,
     rules: &[HeaderRule],
 ) -> Result<(), ForwardError> {
+    // One piece of memory for all of them.
+    let mut room = BytesMut::with_capacity(USUAL_VALUES);
     for rule in rules {
-        let Some(text) = value_of(session, rule) else {
+        if write(&mut room, session, rule).is_none() {
+            room.clear();
             continue;
-        };
+        }
+        let text = room.split().freeze();
         let too_large = || ForwardError::IdentityTooLarge(rule.name.clone(), LARGEST_VALUE);
         if text.len() > LARGEST_VALUE {
             return Err(too_large());
         }
-        let value = HeaderValue::from_str(&text).map_err(|_| too_large())?;
+        let value = HeaderValue::from_maybe_shared(text).map_err(|_| too_large())?;
         headers.insert(rule.name.clone(), value);
     }
     Ok(())
 }
 
-fn value_of(session: &Session, rule: &HeaderRule) -> Option<String> {
+/// Writes the value of one field; nothing, if there is nothing to tell.
+fn write(room: &mut BytesMut, session: &Session, rule: &HeaderRule) -> Option<()> {
     let identity = &session.identity;
-    let prefix = match rule.qualified {
-        Qualification::Plain => String::new(),
-        Qualification::Qualified => format!("{}:", encode(&session.provider, ",")),
+    let qualify = |room: &mut BytesMut| {
+        if rule.qualified == Qualification::Qualified {
+            encode(room, &session.provider, ",");
+            room.put_u8(b':');
+        }
     };
     match rule.value {
-        IdentityField::Subject => Some(format!("{prefix}{}", encode(&identity.subject, ""))),
+        IdentityField::Subject => {
+            qualify(room);
+            encode(room, &identity.subject, "");
+        }
         // Apps take an address for the person; one that anybody could have typed in says nothing.
-        IdentityField::Email => identity
-            .email
-            .as_ref()
-            .filter(|email| email.verification == Verification::Verified)
-            .map(|email| encode(&email.address, "")),
-        IdentityField::PreferredUsername => identity
-            .preferred_username
-            .as_ref()
-            .map(|name| encode(name, "")),
-        IdentityField::Name => identity.name.as_ref().map(|name| encode(name, "")),
+        IdentityField::Email => {
+            let email = identity.email.as_ref();
+            let email = email.filter(|email| email.verification == Verification::Verified)?;
+            encode(room, &email.address, "");
+        }
+        IdentityField::PreferredUsername => {
+            encode(room, identity.preferred_username.as_ref()?, "");
+        }
+        IdentityField::Name => encode(room, identity.name.as_ref()?, ""),
         IdentityField::Groups => {
             let groups = identity.groups.known();
-            let encoded: Vec<String> = groups
-                .iter()
-                .map(|group| format!("{prefix}{}", encode(group, ",")))
-                .collect();
-            (!encoded.is_empty()).then(|| encoded.join(","))
+            for (at, group) in groups.iter().enumerate() {
+                if at > 0 {
+                    room.put_u8(b',');
+                }
+                qualify(room);
+                encode(room, group, ",");
+            }
+            return (!groups.is_empty()).then_some(());
         }
     }
+    Some(())
 }
 
 /// Percent-encodes what HTTP cannot carry in a field (all but visible ASCII and inner spaces), the
 /// percent sign itself, and `also`.
-fn encode(text: &str, also: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
+fn encode(room: &mut BytesMut, text: &str, also: &str) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
     let last = text.len().saturating_sub(1);
-    for (at, byte) in text.bytes().enumerate() {
+    let is_plain = |(at, byte): (usize, u8)| {
         let inner_space = byte == b' ' && at > 0 && at < last;
         let plain = (byte.is_ascii_graphic() && byte != b'%') || inner_space;
-        if plain && !also.as_bytes().contains(&byte) {
-            encoded.push(char::from(byte));
+        plain && !also.as_bytes().contains(&byte)
+    };
+    if text.bytes().enumerate().all(is_plain) {
+        room.put_slice(text.as_bytes());
+        return;
+    }
+    for (at, byte) in text.bytes().enumerate() {
+        if is_plain((at, byte)) {
+            room.put_u8(byte);
         } else {
-            encoded.push('%');
-            for nibble in [byte >> 4, byte & 15] {
-                encoded.extend(
-                    char::from_digit(u32::from(nibble), 16).map(|c| c.to_ascii_uppercase()),
-                );
-            }
+            room.put_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
         }
     }
-    encoded
 }
 
 #[cfg(test)]

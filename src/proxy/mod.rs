@@ -17,6 +17,7 @@ mod pool;
 mod settings;
 mod shared_line;
 mod spare_body;
+mod spare_head;
 mod trailers;
 mod upgrade;
 mod upload;
@@ -56,6 +57,9 @@ pub struct Upstream {
     pool: Pool,
     patience: Patience,
 }
+
+/// The browser's end of a connection that is to be switched, and what counts it.
+type Switch = (OnUpgrade, Option<InUse>);
 
 /// How long bodies may stand still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,35 +129,12 @@ impl Upstream {
         body: Incoming,
         tunnel: TunnelEnd,
     ) -> Result<Response<Body>, ForwardError> {
-        let upgrade = permit.upgrade();
-        let mut head = self.rewriter.outbound(permit, &self.settings)?;
-        let browser = match upgrade {
-            Upgrade::WebSocket => head.extensions.remove::<OnUpgrade>(),
-            Upgrade::None => None,
-        };
-        let is_framed = head.headers.contains_key(CONTENT_LENGTH)
-            || head.headers.contains_key(TRANSFER_ENCODING);
         let progress = Progress::begin();
-        // `Transfer-Encoding: chunked`, the only one that came so far, stays: without a field that
-        // says so a GET would be sent without its body. HTTP/2 frames a body without any field.
-        let body = if is_framed || !body.is_end_stream() {
-            if !is_framed {
-                let chunked = HeaderValue::from_static("chunked");
-                head.headers.insert(TRANSFER_ENCODING, chunked);
-            }
-            let body = Watched::new(body, self.patience.upload);
-            let trailers = self.rewriter.trailers(&head.headers);
-            Body::stream(Upload::new(body, Rc::clone(&progress), trailers))
-        } else {
-            Body::empty()
-        };
-        let in_use = head.extensions.remove::<InUse>();
-        head.extensions = http::Extensions::new();
-        let request = Request::from_parts(head, body);
+        let (request, switch) = self.request(permit, body, &progress)?;
         let (mut response, lease) = self.exchange(request, &progress).await?;
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        match (switched, browser) {
-            (true, Some(browser)) => {
+        match (switched, switch) {
+            (true, Some((browser, in_use))) => {
                 let app = hyper::upgrade::on(&mut response);
                 upgrade::splice(browser, app, tunnel, in_use);
                 self.rewriter.inbound_switch(response.headers_mut());
@@ -169,5 +150,40 @@ impl Upstream {
                 }))
             }
         }
+    }
+
+    /// The request as it goes to the upstream, on the heap as everything that waits for an answer
+    /// would have room for it, and the browser's end of the connection where it is to be switched.
+    fn request(
+        &self,
+        permit: Permit,
+        body: Incoming,
+        progress: &Rc<Progress>,
+    ) -> Result<(Box<Request<Body>>, Option<Switch>), ForwardError> {
+        let upgrade = permit.upgrade();
+        let mut head = self.rewriter.outbound(permit, &self.settings)?;
+        let in_use = head.extensions.remove::<InUse>();
+        let switch = match upgrade {
+            Upgrade::WebSocket => head.extensions.remove::<OnUpgrade>(),
+            Upgrade::None => None,
+        };
+        head.extensions = http::Extensions::new();
+        let is_framed = head.headers.contains_key(CONTENT_LENGTH)
+            || head.headers.contains_key(TRANSFER_ENCODING);
+        // `Transfer-Encoding: chunked`, the only one that came so far, stays: without a field that
+        // says so a GET would be sent without its body. HTTP/2 frames a body without any field.
+        let body = if is_framed || !body.is_end_stream() {
+            if !is_framed {
+                let chunked = HeaderValue::from_static("chunked");
+                head.headers.insert(TRANSFER_ENCODING, chunked);
+            }
+            let body = Watched::new(body, self.patience.upload);
+            let trailers = self.rewriter.trailers(&head.headers);
+            Body::stream(Upload::new(body, Rc::clone(progress), trailers))
+        } else {
+            Body::empty()
+        };
+        let request = Box::new(Request::from_parts(head, body));
+        Ok((request, switch.map(|browser| (browser, in_use))))
     }
 }

@@ -13,6 +13,7 @@ use super::metered::{Meter, Metered};
 use super::moving::Alarm;
 use super::place::{Deadline, Place, choose, order};
 use super::shared_line::{SharedLease, SharedLine};
+use super::spare_head::SpareHead;
 use super::{ForwardError, Protocol, UpstreamSettings, UpstreamTls};
 use crate::transport::body::{Body, Guard};
 use crate::transport::dial::{DialError, Stream};
@@ -29,13 +30,14 @@ pub(super) const HEAD_LIMIT: usize = 256 * 1024;
 /// A connection that waits for its next request, and since when.
 pub(super) type IdleLine = (Line, Instant);
 
-/// One connection: where requests go in, the timer that watches over them, and the bound of what
-/// comes before a body.
+/// One connection: where requests go in, the timer that watches over them, the bound of what comes
+/// before a body, and the head of the request that is under way.
 #[derive(Debug)]
 pub(super) struct Line {
     sender: SendRequest<Body>,
     alarm: Alarm,
     meter: Meter,
+    spare: SpareHead,
 }
 
 #[derive(Debug)]
@@ -232,7 +234,22 @@ impl Line {
             sender,
             alarm: Alarm::default(),
             meter,
+            spare: SpareHead::default(),
         })
+    }
+}
+
+impl Line {
+    /// Where the request goes in, the timer for the wait, the bound of what comes before a body, and
+    /// what the request is repeated from.
+    pub(super) fn parts(&mut self) -> (&mut SendRequest<Body>, &mut Alarm, &Meter, &mut SpareHead) {
+        let Self {
+            sender,
+            alarm,
+            meter,
+            spare,
+        } = self;
+        (sender, alarm, meter, spare)
     }
 }
 
@@ -250,10 +267,9 @@ impl LineLease {
         self.origin
     }
 
-    /// Where the request goes in, the timer for the wait, and the bound of what comes before a body.
-    pub(super) fn parts(&mut self) -> Option<(&mut SendRequest<Body>, &mut Alarm, &Meter)> {
-        let line = self.line.as_mut()?;
-        Some((&mut line.sender, &mut line.alarm, &line.meter))
+    /// The connection.
+    pub(super) fn line(&mut self) -> Option<&mut Line> {
+        self.line.as_mut()
     }
 }
 

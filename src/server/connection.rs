@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::header::{CONNECTION, HeaderValue};
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -129,9 +129,12 @@ async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     if shared.limits.header_fields != HYPER_FIELDS {
         builder.max_headers(shared.limits.header_fields.saturating_add(MORE_FIELDS));
     }
-    let service = service_fn(|mut request: Request<Incoming>| {
+    let service = service_fn(|request: Request<Incoming>| {
         let (shared, watch) = (Rc::clone(shared), Arc::clone(watch));
-        request.extensions_mut().insert(in_use.clone());
+        let mut request = Box::new(request);
+        if request.headers().contains_key(UPGRADE) {
+            request.extensions_mut().insert(in_use.clone());
+        }
         let peer = peer.clone();
         async move {
             let busy = watch.busy(&shared.seconds, shared.load.one_more());
@@ -192,7 +195,7 @@ async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 /// Answers one request, if its head is within the limits. A panic costs this request alone.
 pub(super) async fn answer<S: Service>(
     shared: &Shared<S>,
-    request: Request<Incoming>,
+    request: Box<Request<Incoming>>,
     peer: Peer,
 ) -> Response<Body> {
     let entrance = shared.entrances.get(peer.entrance);
@@ -220,7 +223,7 @@ pub(super) async fn answer<S: Service>(
         None
     };
     if let Some(limit) = exceeded {
-        return shared.service.too_large(limit, request, peer);
+        return shared.service.too_large(limit, *request, peer);
     }
     let mut answering = pin!(shared.service.answer(request, peer));
     // A panic ends this future and nothing else; whatever it held is dropped with it.

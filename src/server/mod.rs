@@ -40,10 +40,11 @@ use crate::transport::server_tls::ServerTls;
 
 /// What answers requests, one a worker.
 pub trait Service: 'static {
-    /// Answers one request of `peer`.
+    /// Answers one request of `peer`. It comes on the heap: each future that it is handed through
+    /// would have room of its own for it.
     fn answer(
         &self,
-        request: Request<Incoming>,
+        request: Box<Request<Incoming>>,
         peer: Peer,
     ) -> impl Future<Output = Response<Body>>;
 

@@ -411,7 +411,7 @@ fn a_login_in_flight_is_finished_when_the_gate_is_told_to_stop() {
 struct Fragile;
 
 impl Service for Fragile {
-    async fn answer(&self, request: Request<Incoming>, _peer: Peer) -> Response<Body> {
+    async fn answer(&self, request: Box<Request<Incoming>>, _peer: Peer) -> Response<Body> {
         let path = request.uri().path();
         assert_ne!(path, "/at-once");
         tokio::task::yield_now().await;

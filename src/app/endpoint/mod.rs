@@ -119,7 +119,7 @@ impl Visit<'_> {
 }
 
 /// Serves one of our own endpoints.
-pub async fn serve(endpoint: Endpoint, facts: Facts, visit: &Visit<'_>) -> Reply {
+pub async fn serve(endpoint: Endpoint, facts: Box<Facts>, visit: &Visit<'_>) -> Reply {
     match endpoint {
         Endpoint::Start => {
             visit.first_answers().await;

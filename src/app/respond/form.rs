@@ -5,6 +5,7 @@ use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 
 use crate::app::language::Language;
+use crate::base::fields::X_REQUESTED_WITH;
 use crate::gate::facts::Asker;
 
 /// The form of an answer.
@@ -56,7 +57,7 @@ impl Hints {
         let mut languages = headers.get_all(ACCEPT_LANGUAGE).iter().cloned();
         Self {
             grpc: is_grpc(headers),
-            script: headers.contains_key("x-requested-with"),
+            script: headers.contains_key(&X_REQUESTED_WITH),
             accept: accept.next(),
             accept_more: accept.collect(),
             agent: headers.get(USER_AGENT).cloned(),

@@ -59,8 +59,8 @@ pub(super) async fn serve<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send +
     let service = service_fn(|request: Request<Incoming>| {
         let under_way = streams.begin(shared.load.one_more());
         let (shared, peer) = (Rc::clone(shared), peer.clone());
+        let request = Box::new(head::as_http1(request));
         async move {
-            let request = head::as_http1(request);
             let response = answer(&shared, request, peer).await;
             Ok::<_, Infallible>(response.map(|body| under_way.answered(body)))
         }

@@ -36,7 +36,7 @@ struct Answerer {
 }
 
 impl Service for Answerer {
-    async fn answer(&self, request: Request<Incoming>, _: Peer) -> Response<Body> {
+    async fn answer(&self, request: Box<Request<Incoming>>, _: Peer) -> Response<Body> {
         let path = request.uri().path().to_owned();
         self.asked.borrow_mut().push(path.clone());
         match path.as_str() {

@@ -26,7 +26,7 @@ struct Keeper {
 }
 
 impl Service for Keeper {
-    async fn answer(&self, request: Request<Incoming>, _: Peer) -> Response<Body> {
+    async fn answer(&self, request: Box<Request<Incoming>>, _: Peer) -> Response<Body> {
         let path = request.uri().path().to_owned();
         self.asked.borrow_mut().push(path.clone());
         self.bodies.borrow_mut().push(request.into_body());
