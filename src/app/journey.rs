@@ -28,11 +28,11 @@ use crate::base::clock::UnixTime;
 use crate::base::peer::Peer;
 use crate::config::Fragment;
 use crate::gate::client_address::ClientAddress;
-use crate::gate::decision::{Decision, Denial, Permit, Upkeep};
+use crate::gate::decision::{Admission, Decision, Denial, Permit, Upkeep};
 use crate::gate::endpoint::Endpoint;
 use crate::gate::facts::Facts;
 use crate::gate::live_session;
-use crate::gate::routes::{Matched, Need};
+use crate::gate::routes::{Matched, Need, Route};
 use crate::oidc::authorization::LoginParameters;
 use crate::proxy::head::{Rewriter, make_private};
 use crate::proxy::{Patience, TunnelEnd, Upstream};
@@ -236,6 +236,11 @@ impl Worker {
                     .forward(equipped, (permit, upkeep, body), &visit, seen)
                     .await;
             }
+            Decision::Answer(admission, upkeep) => {
+                let mut outcome = self.answer_itself(equipped, (&admission, upkeep), &visit, seen);
+                leave_unread(body, &mut outcome.response);
+                return outcome;
+            }
             Decision::Login(page) if generation.config.login.fragment == Fragment::Kept => {
                 let page = Page::KeepFragment(page);
                 (Reply::new(Answer::Page(page)), "login")
@@ -259,13 +264,7 @@ impl Worker {
             }
         };
         let mut outcome = self.respond(equipped, reply, seen.form(), reference);
-        // Unread: a refusal does not wait for it, and whoever sends much is told to stop.
-        let length = body.size_hint().upper();
-        if !body.is_end_stream() && length.is_none_or(|length| length > READ_ALL_THE_SAME) {
-            let close = HeaderValue::from_static("close");
-            outcome.response.headers_mut().insert(CONNECTION, close);
-        }
-        drop(body);
+        leave_unread(body, &mut outcome.response);
         outcome.told.endpoint = Some(endpoint);
         outcome.told.client_address = Some(client_address);
         outcome.told.session = visit.session().cloned();
@@ -391,6 +390,46 @@ impl Worker {
         }
     }
 
+    /// What a route answers in place of an app.
+    fn answer_itself(
+        &self,
+        equipped: &Equipped,
+        (admission, upkeep): (&Admission, Upkeep),
+        visit: &Visit<'_>,
+        seen: &Seen,
+    ) -> Outcome {
+        let told = Told {
+            client_address: Some(*visit.teller.client_address),
+            route: Some(admission.route()),
+            session: admission.session().cloned(),
+            ..Told::default()
+        };
+        let reference = visit.teller.reference;
+        let route = visit.generation.gate.named_route(admission.route());
+        let drawn = reference.get_or_draw(self.shared.live.entropy);
+        let answered = match route.and_then(Route::own_answer) {
+            Some(answer) => respond::own(answer, admission, seen.form(), drawn),
+            None => Err(Fault::Internal("a route without its answer".into())),
+        };
+        match answered {
+            Ok(response) => {
+                let mut response = response.map(Body::from);
+                if upkeep == Upkeep::Reseal {
+                    reseal(&mut response, visit);
+                }
+                Outcome { response, told }
+            }
+            Err(why) => {
+                let outcome = self.respond(equipped, Reply::refuse(why), seen.form(), reference);
+                let fault = outcome.told.fault;
+                Outcome {
+                    response: outcome.response,
+                    told: Told { fault, ..told },
+                }
+            }
+        }
+    }
+
     /// Renders a reply: words and status, then the cookies that go with it.
     fn respond(
         &self,
@@ -476,6 +515,17 @@ impl Worker {
             user_agent: seen.hints.agent(),
         });
     }
+}
+
+/// Leaves a request's body unread: an answer of ours does not wait for it, and whoever sends much is
+/// told to stop.
+fn leave_unread(body: Incoming, response: &mut Response<Body>) {
+    let length = body.size_hint().upper();
+    if !body.is_end_stream() && length.is_none_or(|length| length > READ_ALL_THE_SAME) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    drop(body);
 }
 
 /// The gate's no, in the words that fit who hears it; the audit log hears of people who were denied.

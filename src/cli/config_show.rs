@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::yaml::Shown;
-use super::{Exit, Start, Streams, check};
+use super::{Exit, Start, Streams, check, shown_routes};
 use crate::config::environment::Environment;
 use crate::config::{Config, SessionKeys};
 use crate::gate::access::{Access, Condition, EmailPattern, EmailRule, Named};
@@ -344,7 +344,9 @@ fn route(route: &Route, config: &Config) -> Shown {
     let matches = Shown::map([("host", Shown::text(host))])
         .with("path", path)
         .with("methods", methods);
-    let upstream = config.upstreams.get(route.upstream);
+    let upstream = route
+        .upstream()
+        .and_then(|index| config.upstreams.get(index));
     let certificates = route.client_certificate.as_ref().map(|patterns| {
         let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
         ("client_certificate", Shown::texts(&patterns))
@@ -365,19 +367,23 @@ fn route(route: &Route, config: &Config) -> Shown {
         .iter()
         .map(ToString::to_string)
         .collect();
-    Shown::map([
+    let shown = Shown::map([
         ("name", Shown::text(route.name.as_str())),
         ("match", matches),
         ("access", access),
-    ])
-    .with(
-        "upstream",
-        upstream.map(|one| Shown::text(one.name.as_str())),
-    )
-    .with(
-        "websocket",
-        Some(Shown::map([("origins", Shown::texts(&origins))])),
-    )
+    ]);
+    match route.own_answer().map(shown_routes::own_answer) {
+        Some((key, answer)) => shown.with(key, Some(answer)),
+        None => shown
+            .with(
+                "upstream",
+                upstream.map(|one| Shown::text(one.name.as_str())),
+            )
+            .with(
+                "websocket",
+                Some(Shown::map([("origins", Shown::texts(&origins))])),
+            ),
+    }
 }
 
 /// Whether names in a condition are written with their provider.
@@ -489,6 +495,9 @@ mod tests {
         upstreams: { a: \"unix:/run/a.sock\", b: { url: \"http://[::1]:3000\", host: b.test, headers: { X-Who: \"{name}\" }, require_private: true } }\n\
         routes:\n\
         \x20 - { match: { host: \"*\", methods: [GET] }, access: public, upstream: a }\n\
+        \x20 - { match: { path: /old/** }, access: optional, redirect: { to: \"https://N.test/x\", status: 308, keep_path: true, keep_query: true } }\n\
+        \x20 - { match: { path: /gone }, access: public, respond: { status: 410, body: \"a\\nb\", content_type: text/html, headers: { X-A: b } } }\n\
+        \x20 - { match: { path: /closed }, access: public, respond: 404 }\n\
         \x20 - { access: { groups: [\"corp:x: y\"], subjects: [\"old:1\"] }, upstream: b }\n\
         limits: { target: 5000B }\n\
         pages: { support: \"yes: \\\"we\\\" can\" }\n";

@@ -53,7 +53,7 @@ pub struct Config {
     pub providers: Vec<ProviderSettings>,
     /// How sessions are kept.
     pub session: SessionSettings,
-    /// The upstreams, at least one; routes name them by index.
+    /// The upstreams, at least one unless every route answers by itself; routes name them by index.
     pub upstreams: Vec<UpstreamSettings>,
     /// The routes in the operator's order: the first match wins.
     pub routes: Vec<Route>,

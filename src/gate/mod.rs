@@ -11,6 +11,7 @@ pub mod client_certificate;
 pub mod decision;
 pub mod endpoint;
 pub mod facts;
+pub mod own_answer;
 pub mod path_pattern;
 pub mod routes;
 
@@ -21,10 +22,11 @@ use std::sync::Arc;
 
 use self::access::{Access, Verdict};
 use self::client_certificate::accepts;
-use self::decision::{Decision, Denial, Permit, Upkeep};
+use self::decision::{Admission, Decision, Denial, Permit, Upkeep};
 use self::endpoint::Endpoint;
 use self::facts::{Asker, Facts, Upgrade};
-use self::routes::{Matched, Need, Route, Routes};
+use self::own_answer::OwnAnswer;
+use self::routes::{Leads, Matched, Need, Route, Routes};
 use crate::base::origin::{Origin, PublicUrl};
 use crate::base::return_to::ReturnTo;
 use crate::base::target::Target;
@@ -127,9 +129,6 @@ impl Gate {
                 Judgement::Ask => return self.ask(&facts),
             }
         }
-        let Some(route) = self.routes.at(indices.first()) else {
-            return Decision::Deny(Denial::NoRoute);
-        };
         let unheard = matches!(evidence, Evidence::Unheard(..));
         if unheard && identified == Identified::BySession && facts.asker() == Asker::Navigation {
             return Decision::Reask(self.return_to(&facts));
@@ -147,9 +146,39 @@ impl Gate {
             }
             _ => (None, Upkeep::None),
         };
-        let at = (indices.first(), route.upstream);
+        if let Some(index) = indices.answering() {
+            return self.answer(index, &facts, (session, upkeep));
+        }
+        let first = self.routes.at(indices.first());
+        let Some(upstream) = first.and_then(Route::upstream) else {
+            return Decision::Deny(Denial::NoRoute);
+        };
+        let at = (indices.first(), upstream);
         let permit = Permit::new(facts, at, session, self.routes.method_override());
         Decision::Forward(permit, upkeep)
+    }
+
+    /// What the route at `index` answers by itself.
+    fn answer(
+        &self,
+        index: usize,
+        facts: &Facts,
+        (session, upkeep): (Option<Arc<Session>>, Upkeep),
+    ) -> Decision {
+        let Some(route) = self.routes.at(index) else {
+            return Decision::Deny(Denial::NoRoute);
+        };
+        let location = match &route.leads {
+            Leads::Own(OwnAnswer::Respond(_)) => None,
+            Leads::Own(OwnAnswer::Redirect(there)) => {
+                match there.location(facts.target(), route.path.as_ref()) {
+                    Some(location) => Some(location),
+                    None => return Decision::Deny(Denial::ManyUpstreams),
+                }
+            }
+            Leads::Upstream(_) => return Decision::Deny(Denial::NoRoute),
+        };
+        Decision::Answer(Admission::new(index, location, session), upkeep)
     }
 
     fn judge(

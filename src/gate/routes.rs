@@ -7,6 +7,7 @@ use super::client_certificate::CertificatePattern;
 use super::decision::Denial;
 use super::endpoint::Endpoint;
 use super::facts::Facts;
+use super::own_answer::OwnAnswer;
 use super::path_pattern::PathPattern;
 use crate::base::origin::{Host, Origin};
 
@@ -25,10 +26,44 @@ pub struct Route {
     pub access: Access,
     /// The client certificates that it demands, besides: one of these. None are, where it is absent.
     pub client_certificate: Option<Vec<CertificatePattern>>,
-    /// The upstream it leads to, as an index into the generation's upstreams.
-    pub upstream: usize,
+    /// What answers whoever may pass.
+    pub leads: Leads,
     /// Whose pages may open a WebSocket here with a session, besides our own origin's.
     pub websocket_origins: Vec<Origin>,
+}
+
+/// What answers a request that may pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leads {
+    /// The upstream with this index among the generation's.
+    Upstream(usize),
+    /// The route itself.
+    Own(OwnAnswer),
+}
+
+impl Route {
+    /// The upstream it leads to, as an index into the generation's upstreams; none, where it answers by
+    /// itself.
+    #[must_use]
+    pub fn upstream(&self) -> Option<usize> {
+        match self.leads {
+            Leads::Upstream(index) => Some(index),
+            Leads::Own(_) => None,
+        }
+    }
+
+    /// What it answers by itself.
+    #[must_use]
+    pub fn own_answer(&self) -> Option<&OwnAnswer> {
+        match &self.leads {
+            Leads::Upstream(_) => None,
+            Leads::Own(answer) => Some(answer),
+        }
+    }
+
+    fn is_exact(&self) -> bool {
+        self.path.as_ref().is_some_and(PathPattern::is_exact)
+    }
 }
 
 /// The hosts a route serves.
@@ -76,6 +111,7 @@ pub enum Need {
 pub struct RouteSet {
     first: usize,
     others: Vec<usize>,
+    answering: Option<usize>,
 }
 
 impl RouteSet {
@@ -83,6 +119,12 @@ impl RouteSet {
     #[must_use]
     pub fn first(&self) -> usize {
         self.first
+    }
+
+    /// The one that answers by itself, so that no upstream is asked.
+    #[must_use]
+    pub fn answering(&self) -> Option<usize> {
+        self.answering
     }
 
     /// All of them, the raw target's first.
@@ -123,6 +165,7 @@ impl Found {
             (Self::Nothing, Some(first)) => Self::Set(RouteSet {
                 first,
                 others: Vec::new(),
+                answering: None,
             }),
             (Self::Set(mut set), Some(index)) => {
                 if !set.iter().any(|known| known == index) {
@@ -140,6 +183,14 @@ impl Found {
         } else {
             self
         }
+    }
+
+    /// The first that answers by itself answers for all.
+    fn answered_by(mut self, index: Option<usize>) -> Self {
+        if let Self::Set(set) = &mut self {
+            set.answering = set.answering.or(index);
+        }
+        self
     }
 }
 
@@ -206,7 +257,8 @@ impl Routes {
     /// The routes that the request falls under, under every reading of its target.
     ///
     /// A reading that no route matches refuses the request, as does a set of routes that lead to
-    /// different upstreams: then nobody can say which app would understand what.
+    /// different upstreams: then nobody can say which app would understand what. Where one of them
+    /// answers by itself no app is asked, so that its answer is everybody's who may pass all of them.
     #[must_use]
     pub fn find(&self, facts: &Facts) -> Matched {
         if !self.knows_host(facts.host()) {
@@ -214,8 +266,7 @@ impl Routes {
         }
         let mut found = Found::Nothing;
         for reading in facts.target().unfolded_readings() {
-            found = found.and(self.first_match(facts, reading, Case::Told));
-            found = found.and_twin(self.slash_twin(facts, reading, Case::Told));
+            found = self.find_more(found, facts, reading, Case::Told);
         }
         let case_matters =
             self.patterns_with_capitals || facts.target().readings().nth(1).is_some();
@@ -226,18 +277,49 @@ impl Routes {
             .filter(folded)
             .filter(|_| case_matters)
         {
-            found = found.and(self.first_match(facts, reading, Case::Ignored));
-            found = found.and_twin(self.slash_twin(facts, reading, Case::Ignored));
+            found = self.find_more(found, facts, reading, Case::Ignored);
         }
         let Found::Set(set) = found else {
             return Matched::Refused(Denial::NoRoute);
         };
-        let upstream = |index| self.at(index).map(|route| route.upstream);
-        let first = upstream(set.first);
-        if set.iter().all(|index| upstream(index) == first) {
+        // What answers by itself but not for this spelling leads nowhere.
+        let mut upstreams = set.iter().filter_map(|index| self.at(index)?.upstream());
+        let first = upstreams.next();
+        let agreed = upstreams.all(|upstream| Some(upstream) == first);
+        drop(upstreams);
+        if set.answering.is_some() || agreed {
             Matched::Routes(set)
         } else {
             Matched::Refused(Denial::ManyUpstreams)
+        }
+    }
+
+    /// The same with what one more reading falls under.
+    fn find_more(&self, found: Found, facts: &Facts, reading: &[u8], case: Case) -> Found {
+        let index = self.first_match(facts, reading, case);
+        let found = found
+            .and(index)
+            .answered_by(index.filter(|index| self.own_answer(*index).is_some()));
+        let twin = self.slash_twin(facts, reading, case);
+        let speaks = |twin: &usize| {
+            let named = index.and_then(|index| self.at(index));
+            !named.is_some_and(Route::is_exact) && self.answers_for_twin(*twin, facts, reading)
+        };
+        found.and_twin(twin).answered_by(twin.filter(speaks))
+    }
+
+    fn own_answer(&self, index: usize) -> Option<&OwnAnswer> {
+        self.at(index).and_then(Route::own_answer)
+    }
+
+    /// Whether what the route answers by itself is also the answer to `reading`, which is its path
+    /// save for the slash at the end. What closes `/wp-login` closes `/wp-login/`; but what leads from
+    /// `/docs` to `/docs/` does not lead from there.
+    fn answers_for_twin(&self, index: usize, facts: &Facts, reading: &[u8]) -> bool {
+        match self.own_answer(index) {
+            None => false,
+            Some(OwnAnswer::Respond(_)) => true,
+            Some(OwnAnswer::Redirect(there)) => !there.leads_to(facts.host(), reading),
         }
     }
 

@@ -93,6 +93,8 @@ mod outbound; // what the gate connects to, and whom it believes there
 #[cfg(test)]
 mod overload; // too much at once costs those least who are in
 #[cfg(test)]
+mod own_answers; // what a route answers by itself is the operator's, and nobody's who may not have it
+#[cfg(test)]
 mod passage; // what is permitted passes as it is: bodies, streams, upgrades, connections
 #[cfg(test)]
 mod pipelining; // each request of a connection is judged by itself

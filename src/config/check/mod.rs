@@ -7,6 +7,7 @@ mod access;
 mod findings;
 mod listen;
 mod listen_tls;
+mod own_answers;
 mod pages;
 mod providers;
 mod routes;
@@ -94,7 +95,7 @@ fn warn_of_unused(upstreams: &[UpstreamSettings], routes: &[Route], findings: &m
         return;
     }
     for (index, upstream) in upstreams.iter().enumerate() {
-        if !routes.iter().any(|route| route.upstream == index) {
+        if !routes.iter().any(|route| route.upstream() == Some(index)) {
             let here = Path::root("upstreams").key(&upstream.name);
             findings.warn(
                 &here,

@@ -3,6 +3,7 @@
 use http::Method;
 
 use super::access::{Vouching, of_route};
+use super::own_answers::{self, Checked};
 use super::providers::{self, Public};
 use super::{Findings, several, shadow};
 use crate::base::origin::{Host, Origin};
@@ -13,7 +14,7 @@ use crate::config::written::{ConfigFile, ListenFull, ListenWritten};
 use crate::gate::access::Access;
 use crate::gate::client_certificate::CertificatePattern;
 use crate::gate::path_pattern::PathPattern;
-use crate::gate::routes::{HostRule, Route};
+use crate::gate::routes::{HostRule, Leads, Route};
 
 /// What routes may name.
 pub(super) struct Around<'a> {
@@ -92,7 +93,7 @@ pub(super) fn check(
             methods: None,
             access: Access::SignedIn,
             client_certificate: None,
-            upstream: 0,
+            leads: Leads::Upstream(0),
             websocket_origins: Vec::new(),
         }];
     };
@@ -115,6 +116,7 @@ pub(super) fn check(
     // What is broken might be what makes two rules differ.
     if !findings.knows(&here) {
         shadow::check(&routes, around.public_host, &here, findings);
+        own_answers::warn_of_circles(&routes, around.public_host, &here, findings);
     }
     routes
 }
@@ -135,7 +137,7 @@ impl One<'_> {
         let path = self.pattern(&matches, findings);
         let methods = self.methods(&matches, findings);
         let access = self.access(findings);
-        let upstream = self.upstream(findings);
+        let leads = self.leads(path.as_ref().ok().and_then(Option::as_ref), findings);
         self.credentials(findings);
         let websocket_origins = self.websocket_origins(findings);
         let name = self.name(&matches, before, findings);
@@ -147,7 +149,7 @@ impl One<'_> {
             methods: methods.ok()?,
             access,
             client_certificate,
-            upstream: upstream?,
+            leads: leads?,
             websocket_origins,
         })
     }
@@ -256,6 +258,14 @@ impl One<'_> {
             );
         }
         Some((access, certificate))
+    }
+
+    fn leads(&self, pattern: Option<&PathPattern>, findings: &mut Findings<'_>) -> Option<Leads> {
+        match own_answers::check(self.written, &self.path, pattern, findings) {
+            Checked::None => self.upstream(findings).map(Leads::Upstream),
+            Checked::Faulty => None,
+            Checked::Answer(answer) => Some(Leads::Own(answer)),
+        }
     }
 
     fn upstream(&self, findings: &mut Findings<'_>) -> Option<usize> {

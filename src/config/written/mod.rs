@@ -43,7 +43,7 @@ pub struct ConfigFile {
     pub providers: Option<Vec<ProviderWritten>>,
     /// How sessions are kept.
     pub session: Option<SessionWritten>,
-    /// The apps behind, by name. At least one is needed.
+    /// The apps behind, by name. At least one is needed, unless every route answers by itself.
     pub upstreams: Option<Ordered<UpstreamWritten>>,
     /// Not yet: whose bearer tokens are accepted.
     pub bearer: Option<Later>,
