@@ -22,7 +22,7 @@ use super::reference::LazyReference;
 use super::renewal::{Upkeeping, Use};
 use super::reply::{Answer, Reply};
 use super::respond::unmet::rule_of_route;
-use super::respond::{self, Fault, Form, Redirect};
+use super::respond::{self, Fault, Form, Redirect, Whose};
 use super::seen::Seen;
 use crate::base::clock::UnixTime;
 use crate::base::peer::Peer;
@@ -145,8 +145,20 @@ impl Service for Worker {
         let outcome = match Facts::gather(head, &peer, trusted) {
             Ok(facts) => {
                 seen.asker = Some(facts.asker());
-                self.travel(&equipped, (facts, body), &seen, &reference)
-                    .await
+                let gate = &equipped.generation.gate;
+                let matched = gate.route(&facts);
+                let grant = gate.grant(&matched, &facts);
+                let mut outcome = self
+                    .travel(&equipped, (matched, facts, body), &seen, &reference)
+                    .await;
+                if let Some(grant) = grant {
+                    let whose = match outcome.told.upstream {
+                        Some(_) => Whose::Apps,
+                        None => Whose::Ours,
+                    };
+                    respond::let_read(outcome.response.headers_mut(), &grant, whose);
+                }
+                outcome
             }
             Err(malformed) => {
                 let reply = Reply::refuse(Fault::Malformed(malformed));
@@ -193,14 +205,13 @@ impl Worker {
     async fn travel(
         &self,
         equipped: &Equipped,
-        (facts, body): (Facts, Incoming),
+        (matched, facts, body): (Matched, Facts, Incoming),
         seen: &Seen,
         reference: &LazyReference,
     ) -> Outcome {
         let (generation, live) = (&*equipped.generation, &self.shared.live);
         let now = live.clock.now();
         let client_address = *facts.client_address();
-        let matched = generation.gate.route(&facts);
         let presented = match generation.gate.need(&matched) {
             Need::Nothing => Presented::default(),
             Need::Session => Presented::read(facts.headers(), &generation.names),
@@ -235,6 +246,18 @@ impl Worker {
                 return self
                     .forward(equipped, (permit, upkeep, body), &visit, seen)
                     .await;
+            }
+            Decision::Preflight(preflight) => {
+                let drawn = reference.get_or_draw(live.entropy);
+                let response = respond::answer_preflight(preflight.grant(), drawn);
+                let mut response = response.map(Body::from);
+                leave_unread(body, &mut response);
+                let told = Told {
+                    client_address: Some(client_address),
+                    route: Some(preflight.route()),
+                    ..Told::default()
+                };
+                return Outcome { response, told };
             }
             Decision::Answer(admission, upkeep) => {
                 let mut outcome = self.answer_itself(equipped, (&admission, upkeep), &visit, seen);
@@ -320,7 +343,7 @@ impl Worker {
         }
         let of_use = match matched {
             Matched::Routes(_) => Use::App,
-            Matched::Endpoint(_) | Matched::Refused(_) => Use::Endpoint,
+            Matched::Endpoint(_) | Matched::Preflight(_) | Matched::Refused(_) => Use::Endpoint,
         };
         let with = Upkeeping {
             provider: generation

@@ -371,7 +371,8 @@ fn route(route: &Route, config: &Config) -> Shown {
         ("name", Shown::text(route.name.as_str())),
         ("match", matches),
         ("access", access),
-    ]);
+    ])
+    .with("cors", route.cors.as_deref().map(shown_routes::cors));
     match route.own_answer().map(shown_routes::own_answer) {
         Some((key, answer)) => shown.with(key, Some(answer)),
         None => shown
@@ -497,8 +498,8 @@ mod tests {
         \x20 - { match: { host: \"*\", methods: [GET] }, access: public, upstream: a }\n\
         \x20 - { match: { path: /old/** }, access: optional, redirect: { to: \"https://N.test/x\", status: 308, keep_path: true, keep_query: true } }\n\
         \x20 - { match: { path: /gone }, access: public, respond: { status: 410, body: \"a\\nb\", content_type: text/html, headers: { X-A: b } } }\n\
-        \x20 - { match: { path: /closed }, access: public, respond: 404 }\n\
-        \x20 - { access: { groups: [\"corp:x: y\"], subjects: [\"old:1\"] }, upstream: b }\n\
+        \x20 - { match: { path: /closed }, access: public, respond: 404, cors: { origins: [\"*\"], methods: [], max_age: 1h 5s } }\n\
+        \x20 - { access: { groups: [\"corp:x: y\"], subjects: [\"old:1\"] }, upstream: b, cors: { origins: [\"https://X.test:443\"], preflights: passed, credentials: true, expose: [X-A] } }\n\
         limits: { target: 5000B }\n\
         pages: { support: \"yes: \\\"we\\\" can\" }\n";
 

@@ -1,6 +1,9 @@
-//! How a route's own answers are shown.
+//! How a route's own answers, and what it lets other origins do, are shown.
+
+use http::HeaderName;
 
 use super::yaml::Shown;
+use crate::gate::cors::{AllowedOrigins, Cors, Credentials, Preflights};
 use crate::gate::own_answer::{FixedAnswer, Kept, OwnAnswer, Redirection};
 
 /// The key of what a route answers by itself, and its value.
@@ -35,4 +38,32 @@ fn redirect(there: &Redirection) -> Shown {
         ("keep_path", kept(there.path)),
         ("keep_query", kept(there.query)),
     ])
+}
+
+/// What scripts of other origins may ask and read.
+pub(super) fn cors(cors: &Cors) -> Shown {
+    let origins = match &cors.origins {
+        AllowedOrigins::Any => vec!["*".to_owned()],
+        AllowedOrigins::Listed(list) => list.iter().map(ToString::to_string).collect(),
+    };
+    let names = |list: &[HeaderName]| {
+        let names: Vec<&str> = list.iter().map(HeaderName::as_str).collect();
+        Shown::texts(&names)
+    };
+    let credentials = Shown::word(cors.credentials == Credentials::Allowed);
+    let shown = Shown::map([("origins", Shown::texts(&origins))]);
+    match cors.preflights {
+        Preflights::Passed => shown.with("preflights", Some(Shown::word("passed"))),
+        Preflights::Answered => {
+            let methods: Vec<&str> = cors.methods.iter().map(http::Method::as_str).collect();
+            let span = cors.max_age.map(humantime::format_duration);
+            shown
+                .with("preflights", Some(Shown::word("answered")))
+                .with("methods", Some(Shown::texts(&methods)))
+                .with("headers", Some(names(&cors.headers)))
+                .with("max_age", span.map(|span| Shown::text(span.to_string())))
+        }
+    }
+    .with("expose", Some(names(&cors.expose)))
+    .with("credentials", Some(credentials))
 }

@@ -6,6 +6,7 @@ use http::request::Parts;
 
 use super::access::Missing;
 use super::client_address::ClientAddress;
+use super::cors::Preflight;
 use super::endpoint::Endpoint;
 use super::facts::{Facts, Upgrade};
 use super::routes::MethodOverride;
@@ -19,6 +20,8 @@ pub enum Decision {
     Forward(Permit, Upkeep),
     /// The route that it falls under answers by itself.
     Answer(Admission, Upkeep),
+    /// It asks whether another request may be made: it should be told.
+    Preflight(Preflight),
     /// The person should sign in and come back to this page.
     Login(ReturnTo),
     /// The person, who is signed in, should come by the provider, unseen if it can be, and then come

@@ -38,6 +38,7 @@ fn policy() -> Gate {
         client_certificate: None,
         leads: Leads::Upstream(0),
         websocket_origins: vec![Origin::parse("https://friend.test").unwrap()],
+        cors: None,
     };
     let routes = vec![
         row(Some("/public/**"), None, Access::Public),
@@ -162,6 +163,7 @@ fn outcome(
         Decision::Forward(permit, _) if permit.session().is_some() => "identified",
         Decision::Forward(..) => "anonymous",
         Decision::Answer(..) => "answer",
+        Decision::Preflight(_) => "preflight",
         Decision::Login(_) => "login",
         Decision::Reask(_) => "reask",
         Decision::Serve(..) => "endpoint",

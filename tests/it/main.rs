@@ -31,6 +31,8 @@ mod conversation; // a provider that misbehaves: nothing comes of it but a page 
 #[cfg(test)]
 mod cookies; // nobody gains or loses a session by what stands in a Cookie field
 #[cfg(test)]
+mod cors; // scripts of other origins may do what a route says, and a preflight opens nothing
+#[cfg(test)]
 mod custom_pages; // templates, a style and a logo of the operator's own
 #[cfg(test)]
 mod demo_faults; // the provider that misbehaves does so

@@ -5,6 +5,7 @@
 //! from there and from who asks.
 
 mod causes;
+mod cors;
 pub mod details;
 pub mod fault;
 pub mod form;
@@ -27,6 +28,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
+pub use self::cors::{Whose, answer_preflight, let_read};
 use self::fault::Connection;
 pub use self::fault::{Blame, Fault};
 pub use self::form::{Form, Hints};

@@ -4,6 +4,7 @@
 //! is written, no socket opened, no name looked up.
 
 mod access;
+mod cors;
 mod findings;
 mod listen;
 mod listen_tls;

@@ -5,7 +5,7 @@ use http::Method;
 use super::access::{Vouching, of_route};
 use super::own_answers::{self, Checked};
 use super::providers::{self, Public};
-use super::{Findings, several, shadow};
+use super::{Findings, cors, several, shadow};
 use crate::base::origin::{Host, Origin};
 use crate::config::nearest::did_you_mean;
 use crate::config::tree::Path;
@@ -95,6 +95,7 @@ pub(super) fn check(
             client_certificate: None,
             leads: Leads::Upstream(0),
             websocket_origins: Vec::new(),
+            cors: None,
         }];
     };
     if written.is_empty() && !findings.is_torn(&here) {
@@ -140,6 +141,8 @@ impl One<'_> {
         let leads = self.leads(path.as_ref().ok().and_then(Option::as_ref), findings);
         self.credentials(findings);
         let websocket_origins = self.websocket_origins(findings);
+        let listed = methods.as_ref().ok().and_then(Option::as_deref);
+        let cors = cors::check(self.written, &self.path, listed, findings);
         let name = self.name(&matches, before, findings);
         let (access, client_certificate) = access?;
         Some(Route {
@@ -151,6 +154,7 @@ impl One<'_> {
             client_certificate,
             leads: leads?,
             websocket_origins,
+            cors: cors.ok()?,
         })
     }
 

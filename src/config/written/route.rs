@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer};
 
-use super::values::{Later, Ordered, ShortOrLong, short_or_long};
+use super::values::{Later, Ordered, ShortOrLong, Span, short_or_long};
 
 /// One rule.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -25,8 +25,8 @@ pub struct RouteWritten {
     pub redirect: Option<RouteRedirectWritten>,
     /// Which evidence counts; only `session` yet. Default: `[session]`.
     pub credentials: Option<Vec<CredentialWritten>>,
-    /// Not yet: what other sites' scripts may ask.
-    pub cors: Option<Later>,
+    /// What scripts of other origins may ask and read. Default: nothing is said; that is the app's.
+    pub cors: Option<CorsWritten>,
     /// Who may open a WebSocket.
     pub websocket: Option<WebSocketWritten>,
 }
@@ -116,6 +116,36 @@ pub enum CredentialWritten {
 pub struct WebSocketWritten {
     /// Origins beside our own whose pages may open one. Default: `[]`.
     pub origins: Option<Vec<String>>,
+}
+
+/// What scripts of other origins may ask and read.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct CorsWritten {
+    /// The origins, or `["*"]` for every one. Needed.
+    pub origins: Option<Vec<String>>,
+    /// Who answers preflights: the gate, `answered`, or the app, `passed`. Default: `answered`.
+    pub preflights: Option<PreflightsWritten>,
+    /// The methods that they may use. Default: those of the route's `match`, or `[GET, HEAD, POST]`.
+    pub methods: Option<Vec<String>>,
+    /// The fields that they may send, besides those that browsers let them send anyway. Default: `[]`.
+    pub headers: Option<Vec<String>>,
+    /// The fields of answers that they may read, besides those that browsers let them read anyway. Default: `[]`.
+    pub expose: Option<Vec<String>>,
+    /// Whether what they ask may carry the session, so that they act as whoever is signed in. Default: `false`.
+    pub credentials: Option<bool>,
+    /// How long browsers may remember the answer to a preflight. Default: nothing is said; browsers take a few seconds.
+    pub max_age: Option<Span>,
+}
+
+/// Who answers preflights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", expecting = "`answered` or `passed`")]
+pub enum PreflightsWritten {
+    /// The gate; and what the app says to other origins is replaced by what is written here.
+    Answered,
+    /// The app.
+    Passed,
 }
 
 /// Who may pass.
