@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use http::header::STRICT_TRANSPORT_SECURITY;
+use http::{HeaderMap, HeaderValue};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
@@ -37,6 +39,7 @@ pub struct Generation {
     pub providers: Vec<Arc<Provider>>,
     /// Our pages.
     pub pages: Pages,
+    hsts: Option<HeaderValue>,
 }
 
 /// So many logins talk to a provider at a time; who comes then tries again in a moment.
@@ -188,8 +191,19 @@ impl Generation {
             providers: live.providers(&config)?,
             pages: Pages::new(&config.pages, &config.public_url, &config.prefix)?
                 .embedded_in(&config.login.embed_origins),
+            hsts: config
+                .hsts
+                .and_then(|hsts| HeaderValue::try_from(hsts.value()).ok()),
             config,
         })
+    }
+
+    /// Writes what every answer says, whoever gives it: what the app says of the whole host does not
+    /// count where the operator has spoken.
+    pub fn sign(&self, headers: &mut HeaderMap) {
+        if let Some(hsts) = &self.hsts {
+            headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
     }
 
     /// The provider with this id.

@@ -22,17 +22,17 @@ use super::reference::LazyReference;
 use super::renewal::{Upkeeping, Use};
 use super::reply::{Answer, Reply};
 use super::respond::unmet::rule_of_route;
-use super::respond::{self, Fault, Form, Redirect};
+use super::respond::{self, Fault, Form, Redirect, Whose};
 use super::seen::Seen;
 use crate::base::clock::UnixTime;
 use crate::base::peer::Peer;
 use crate::config::Fragment;
 use crate::gate::client_address::{ClientAddress, TrustedProxies};
-use crate::gate::decision::{Decision, Denial, Permit, Upkeep};
+use crate::gate::decision::{Admission, Decision, Denial, Permit, Upkeep};
 use crate::gate::endpoint::Endpoint;
 use crate::gate::facts::{Facts, Malformed};
 use crate::gate::live_session;
-use crate::gate::routes::{Matched, Need};
+use crate::gate::routes::{Matched, Need, Route};
 use crate::oidc::authorization::LoginParameters;
 use crate::proxy::head::{Rewriter, make_private};
 use crate::proxy::{Patience, TunnelEnd, Upstream};
@@ -141,13 +141,29 @@ impl Service for Worker {
         let reference = LazyReference::default();
         let trusted = &equipped.generation.config.trusted_proxies;
         let (seen, gathered) = arrived(request, &peer, trusted);
-        let outcome = match gathered {
-            Ok(gathered) => self.travel(&equipped, gathered, &seen, &reference).await,
+        let mut outcome = match gathered {
+            Ok((facts, body)) => {
+                let gate = &equipped.generation.gate;
+                let matched = gate.route(&facts);
+                let grant = gate.grant(&matched, &facts);
+                let mut outcome = self
+                    .travel(&equipped, (matched, facts, body), &seen, &reference)
+                    .await;
+                if let Some(grant) = grant {
+                    let whose = match outcome.told.upstream {
+                        Some(_) => Whose::Apps,
+                        None => Whose::Ours,
+                    };
+                    respond::let_read(outcome.response.headers_mut(), &grant, whose);
+                }
+                outcome
+            }
             Err(malformed) => {
                 let reply = Reply::refuse(Fault::Malformed(malformed));
                 self.respond(&equipped, reply, seen.form(), &reference)
             }
         };
+        equipped.generation.sign(outcome.response.headers_mut());
         self.log(&equipped, &seen, &outcome, &reference);
         outcome.response
     }
@@ -170,6 +186,7 @@ impl Service for Worker {
         };
         let mut outcome = self.respond(&equipped, Reply::refuse(fault), seen.form(), &reference);
         outcome.told.client_address = Some(client_address);
+        equipped.generation.sign(outcome.response.headers_mut());
         self.log(&equipped, &seen, &outcome, &reference);
         outcome.response
     }
@@ -177,7 +194,8 @@ impl Service for Worker {
     fn panicked(&self) -> Response<Body> {
         let (equipped, reference) = (self.equipped(), LazyReference::default());
         let reply = Reply::refuse(Fault::Internal("a panic".into()));
-        let outcome = self.respond(&equipped, reply, Form::Json, &reference);
+        let mut outcome = self.respond(&equipped, reply, Form::Json, &reference);
+        equipped.generation.sign(outcome.response.headers_mut());
         // Which request it was is gone with what panicked; the panic itself has its own line.
         tracing::error!(reference = ?reference.drawn(), reason = "internal", "a request panicked");
         outcome.response
@@ -188,14 +206,13 @@ impl Worker {
     async fn travel(
         &self,
         equipped: &Equipped,
-        (facts, body): (Box<Facts>, Incoming),
+        (matched, facts, body): (Matched, Box<Facts>, Incoming),
         seen: &Seen,
         reference: &LazyReference,
     ) -> Outcome {
         let (generation, live) = (&*equipped.generation, &self.shared.live);
         let now = live.clock.now();
         let client_address = *facts.client_address();
-        let matched = generation.gate.route(&facts);
         let presented = match generation.gate.need(&matched) {
             Need::Nothing => Presented::default(),
             Need::Session => Presented::read(facts.headers(), &generation.names),
@@ -231,6 +248,23 @@ impl Worker {
                     .forward(equipped, (permit, upkeep, body), &visit, seen)
                     .await;
             }
+            Decision::Preflight(preflight) => {
+                let drawn = reference.get_or_draw(live.entropy);
+                let response = respond::answer_preflight(preflight.grant(), drawn);
+                let mut response = response.map(Body::from);
+                leave_unread(body, &mut response);
+                let told = Told {
+                    client_address: Some(client_address),
+                    route: Some(preflight.route()),
+                    ..Told::default()
+                };
+                return Outcome { response, told };
+            }
+            Decision::Answer(admission, upkeep) => {
+                let mut outcome = self.answer_itself(equipped, (&admission, upkeep), &visit, seen);
+                leave_unread(body, &mut outcome.response);
+                return outcome;
+            }
             Decision::Login(page) if generation.config.login.fragment == Fragment::Kept => {
                 let page = Page::KeepFragment(page);
                 (Reply::new(Answer::Page(page)), "login")
@@ -254,13 +288,7 @@ impl Worker {
             }
         };
         let mut outcome = self.respond(equipped, reply, seen.form(), reference);
-        // Unread: a refusal does not wait for it, and whoever sends much is told to stop.
-        let length = body.size_hint().upper();
-        if !body.is_end_stream() && length.is_none_or(|length| length > READ_ALL_THE_SAME) {
-            let close = HeaderValue::from_static("close");
-            outcome.response.headers_mut().insert(CONNECTION, close);
-        }
-        drop(body);
+        leave_unread(body, &mut outcome.response);
         outcome.told.endpoint = Some(endpoint);
         outcome.told.client_address = Some(client_address);
         outcome.told.session = visit.session().cloned();
@@ -316,7 +344,7 @@ impl Worker {
         }
         let of_use = match matched {
             Matched::Routes(_) => Use::App,
-            Matched::Endpoint(_) | Matched::Refused(_) => Use::Endpoint,
+            Matched::Endpoint(_) | Matched::Preflight(_) | Matched::Refused(_) => Use::Endpoint,
         };
         let with = Upkeeping {
             provider: generation
@@ -377,6 +405,46 @@ impl Worker {
                 let reply = Reply::refuse(Fault::of_upstream(&error, upstream.settings()));
                 let reply = reply.leading_to(seen.page(&equipped.generation));
                 let outcome = self.respond(equipped, reply, seen.form(), reference);
+                let fault = outcome.told.fault;
+                Outcome {
+                    response: outcome.response,
+                    told: Told { fault, ..told },
+                }
+            }
+        }
+    }
+
+    /// What a route answers in place of an app.
+    fn answer_itself(
+        &self,
+        equipped: &Equipped,
+        (admission, upkeep): (&Admission, Upkeep),
+        visit: &Visit<'_>,
+        seen: &Seen,
+    ) -> Outcome {
+        let told = Told {
+            client_address: Some(*visit.teller.client_address),
+            route: Some(admission.route()),
+            session: admission.session().cloned(),
+            ..Told::default()
+        };
+        let reference = visit.teller.reference;
+        let route = visit.generation.gate.named_route(admission.route());
+        let drawn = reference.get_or_draw(self.shared.live.entropy);
+        let answered = match route.and_then(Route::own_answer) {
+            Some(answer) => respond::own(answer, admission, seen.form(), drawn),
+            None => Err(Fault::Internal("a route without its answer".into())),
+        };
+        match answered {
+            Ok(response) => {
+                let mut response = response.map(Body::from);
+                if upkeep == Upkeep::Reseal {
+                    reseal(&mut response, visit);
+                }
+                Outcome { response, told }
+            }
+            Err(why) => {
+                let outcome = self.respond(equipped, Reply::refuse(why), seen.form(), reference);
                 let fault = outcome.told.fault;
                 Outcome {
                     response: outcome.response,
@@ -484,6 +552,17 @@ fn arrived(
     let facts = Facts::gather(head, peer, trusted);
     seen.asker = facts.as_ref().ok().map(|facts| facts.asker());
     (seen, facts.map(|facts| (facts, body)))
+}
+
+/// Leaves a request's body unread: an answer of ours does not wait for it, and whoever sends much is
+/// told to stop.
+fn leave_unread(body: Incoming, response: &mut Response<Body>) {
+    let length = body.size_hint().upper();
+    if !body.is_end_stream() && length.is_none_or(|length| length > READ_ALL_THE_SAME) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    drop(body);
 }
 
 /// The gate's no, in the words that fit who hears it; the audit log hears of people who were denied.

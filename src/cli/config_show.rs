@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::yaml::Shown;
-use super::{Exit, Start, Streams, check};
+use super::{Exit, Start, Streams, check, shown_routes};
 use crate::config::environment::Environment;
-use crate::config::{Config, SessionKeys};
+use crate::config::{Config, Hsts, HstsReach, SessionKeys};
 use crate::gate::access::{Access, Condition, EmailPattern, EmailRule, Named};
 use crate::gate::client_address::{ForwardedHeader, UnixPeers};
 use crate::gate::routes::{HostRule, Route};
@@ -85,6 +85,7 @@ fn show(config: &Config) -> Shown {
             .map(|support| Shown::map([("support", Shown::text(support.as_str()))])),
     )
     .with("log", Some(log(config)))
+    .with("hsts", config.hsts.map(hsts))
     .with(
         "insecure_public_http",
         Some(insecure("insecure_public_http")),
@@ -344,7 +345,9 @@ fn route(route: &Route, config: &Config) -> Shown {
     let matches = Shown::map([("host", Shown::text(host))])
         .with("path", path)
         .with("methods", methods);
-    let upstream = config.upstreams.get(route.upstream);
+    let upstream = route
+        .upstream()
+        .and_then(|index| config.upstreams.get(index));
     let certificates = route.client_certificate.as_ref().map(|patterns| {
         let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
         ("client_certificate", Shown::texts(&patterns))
@@ -365,19 +368,24 @@ fn route(route: &Route, config: &Config) -> Shown {
         .iter()
         .map(ToString::to_string)
         .collect();
-    Shown::map([
+    let shown = Shown::map([
         ("name", Shown::text(route.name.as_str())),
         ("match", matches),
         ("access", access),
     ])
-    .with(
-        "upstream",
-        upstream.map(|one| Shown::text(one.name.as_str())),
-    )
-    .with(
-        "websocket",
-        Some(Shown::map([("origins", Shown::texts(&origins))])),
-    )
+    .with("cors", route.cors.as_deref().map(shown_routes::cors));
+    match route.own_answer().map(shown_routes::own_answer) {
+        Some((key, answer)) => shown.with(key, Some(answer)),
+        None => shown
+            .with(
+                "upstream",
+                upstream.map(|one| Shown::text(one.name.as_str())),
+            )
+            .with(
+                "websocket",
+                Some(Shown::map([("origins", Shown::texts(&origins))])),
+            ),
+    }
 }
 
 /// Whether names in a condition are written with their provider.
@@ -447,6 +455,16 @@ fn log(config: &Config) -> Shown {
     ])
 }
 
+fn hsts(hsts: Hsts) -> Shown {
+    let subdomains = hsts.reach != HstsReach::Host;
+    let preload = hsts.reach == HstsReach::Preloaded;
+    Shown::map([
+        ("max_age", span(hsts.max_age)),
+        ("include_subdomains", Shown::word(subdomains)),
+        ("preload", Shown::word(preload)),
+    ])
+}
+
 fn span(span: Duration) -> Shown {
     Shown::text(humantime::format_duration(span).to_string())
 }
@@ -489,8 +507,12 @@ mod tests {
         upstreams: { a: \"unix:/run/a.sock\", b: { url: \"http://[::1]:3000\", host: b.test, headers: { X-Who: \"{name}\" }, require_private: true } }\n\
         routes:\n\
         \x20 - { match: { host: \"*\", methods: [GET] }, access: public, upstream: a }\n\
-        \x20 - { access: { groups: [\"corp:x: y\"], subjects: [\"old:1\"] }, upstream: b }\n\
+        \x20 - { match: { path: /old/** }, access: optional, redirect: { to: \"https://N.test/x\", status: 308, keep_path: true, keep_query: true } }\n\
+        \x20 - { match: { path: /gone }, access: public, respond: { status: 410, body: \"a\\nb\", content_type: text/html, headers: { X-A: b } } }\n\
+        \x20 - { match: { path: /closed }, access: public, respond: 404, cors: { origins: [\"*\"], methods: [], max_age: 1h 5s } }\n\
+        \x20 - { access: { groups: [\"corp:x: y\"], subjects: [\"old:1\"] }, upstream: b, cors: { origins: [\"https://X.test:443\"], preflights: passed, credentials: true, expose: [X-A] } }\n\
         limits: { target: 5000B }\n\
+        hsts: { max_age: 400d, include_subdomains: true, preload: true }\n\
         pages: { support: \"yes: \\\"we\\\" can\" }\n";
 
     // What is shown is all there is: read again, with the secrets put back, it is the same.

@@ -14,6 +14,7 @@ mod draw;
 pub mod healthcheck;
 pub mod keygen;
 pub mod run;
+mod shown_routes;
 mod succession;
 pub mod version;
 mod yaml;

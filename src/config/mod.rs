@@ -21,6 +21,7 @@ pub mod written;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::base::keyring::SessionKey;
 use crate::base::origin::{Origin, PublicUrl};
@@ -53,7 +54,7 @@ pub struct Config {
     pub providers: Vec<ProviderSettings>,
     /// How sessions are kept.
     pub session: SessionSettings,
-    /// The upstreams, at least one; routes name them by index.
+    /// The upstreams, at least one unless every route answers by itself; routes name them by index.
     pub upstreams: Vec<UpstreamSettings>,
     /// The routes in the operator's order: the first match wins.
     pub routes: Vec<Route>,
@@ -65,12 +66,47 @@ pub struct Config {
     pub login: LoginSettings,
     /// What our pages say.
     pub pages: PageSettings,
+    /// How long browsers shall come by `https` alone.
+    pub hsts: Option<Hsts>,
     /// The switches that weaken something and are on: to be logged at every start.
     pub insecure: Vec<InsecureSwitch>,
     /// What is allowed but probably not meant.
     pub warnings: Vec<ConfigWarning>,
     /// Every file that was read for this, the configuration first: what a reload watches.
     pub sources: Vec<PathBuf>,
+}
+
+/// How long browsers shall come by `https` alone (RFC 6797).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hsts {
+    /// For how long after an answer.
+    pub max_age: Duration,
+    /// For which hosts.
+    pub reach: HstsReach,
+}
+
+/// For which hosts a word about `https` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HstsReach {
+    /// For the one that was asked.
+    Host,
+    /// For those below it, too.
+    Subdomains,
+    /// For those below it, too, and also for browsers that were never here.
+    Preloaded,
+}
+
+impl Hsts {
+    /// The value of the field `Strict-Transport-Security`.
+    #[must_use]
+    pub fn value(&self) -> String {
+        let reach = match self.reach {
+            HstsReach::Host => "",
+            HstsReach::Subdomains => "; includeSubDomains",
+            HstsReach::Preloaded => "; includeSubDomains; preload",
+        };
+        format!("max-age={}{reach}", self.max_age.as_secs())
+    }
 }
 
 /// How sessions are kept.

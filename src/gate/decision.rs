@@ -6,6 +6,7 @@ use http::request::Parts;
 
 use super::access::Missing;
 use super::client_address::ClientAddress;
+use super::cors::Preflight;
 use super::endpoint::Endpoint;
 use super::facts::{Facts, Upgrade};
 use super::routes::MethodOverride;
@@ -17,6 +18,10 @@ use crate::session::Session;
 pub enum Decision {
     /// It may go on to the upstream.
     Forward(Permit, Upkeep),
+    /// The route that it falls under answers by itself.
+    Answer(Admission, Upkeep),
+    /// It asks whether another request may be made: it should be told.
+    Preflight(Preflight),
     /// The person should sign in and come back to this page.
     Login(ReturnTo),
     /// The person, who is signed in, should come by the provider, unseen if it can be, and then come
@@ -51,7 +56,8 @@ pub enum Denial {
     NoRoute,
     /// The host is not one that any route serves.
     UnknownHost,
-    /// The readings of the target lead to different upstreams.
+    /// The readings of the target lead to different upstreams, or what a redirect should take over of it
+    /// to different places.
     ManyUpstreams,
     /// The endpoint exists, but not for this method.
     MethodNotAllowed(&'static str),
@@ -130,5 +136,47 @@ impl Permit {
     #[must_use]
     pub fn into_head(self) -> Parts {
         self.facts.into_head()
+    }
+}
+
+/// The right to what a route answers by itself.
+///
+/// Like a [`Permit`], only the gate makes one.
+#[derive(Debug)]
+pub struct Admission {
+    route: usize,
+    location: Option<String>,
+    session: Option<Arc<Session>>,
+}
+
+impl Admission {
+    pub(super) fn new(
+        route: usize,
+        location: Option<String>,
+        session: Option<Arc<Session>>,
+    ) -> Self {
+        Self {
+            route,
+            location,
+            session,
+        }
+    }
+
+    /// The route that answers, as an index for `Gate::named_route`.
+    #[must_use]
+    pub fn route(&self) -> usize {
+        self.route
+    }
+
+    /// Where a redirect leads; nothing for a fixed answer.
+    #[must_use]
+    pub fn location(&self) -> Option<&str> {
+        self.location.as_deref()
+    }
+
+    /// Who is signed in, unless the route is public.
+    #[must_use]
+    pub fn session(&self) -> Option<&Arc<Session>> {
+        self.session.as_ref()
     }
 }

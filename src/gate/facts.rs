@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{
-    ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Version};
@@ -76,8 +76,32 @@ pub enum Malformed {
 }
 
 /// Fields that mean something to the decision, so two of them would mean two things.
-static SINGLE_FIELDS: [&HeaderName; 4] =
-    [&ORIGIN, &SEC_FETCH_MODE, &SEC_FETCH_DEST, &SEC_FETCH_SITE];
+static SINGLE_FIELDS: [&HeaderName; 5] = [
+    &ACCESS_CONTROL_REQUEST_METHOD,
+    &ORIGIN,
+    &SEC_FETCH_MODE,
+    &SEC_FETCH_DEST,
+    &SEC_FETCH_SITE,
+];
+
+/// What a preflight brings along.
+const PREFLIGHT_FIELDS: [&str; 15] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "access-control-request-headers",
+    "access-control-request-local-network",
+    "access-control-request-method",
+    "access-control-request-private-network",
+    "cache-control",
+    "content-length",
+    "host",
+    "origin",
+    "pragma",
+    "priority",
+    "referer",
+    "user-agent",
+];
 
 impl Facts {
     /// Gathers the facts of a request that came from `peer`, on the heap: they go through many hands.
@@ -89,14 +113,7 @@ impl Facts {
         peer: &Peer,
         trusted_proxies: &TrustedProxies,
     ) -> Result<Box<Self>, Malformed> {
-        // Methods are upper case (RFC 9110 section 9.1); many apps make them so, and then `post` would be
-        // a POST that no rule for POST has seen.
-        let lower = head
-            .method
-            .as_str()
-            .bytes()
-            .any(|byte| byte.is_ascii_lowercase());
-        if lower || matches!(head.method, Method::CONNECT | Method::TRACE) {
+        if !is_served(&head.method) {
             return Err(Malformed::Method);
         }
         let host = host_of(&head)?;
@@ -184,6 +201,33 @@ impl Facts {
         text(&self.head.headers, &ORIGIN)
     }
 
+    /// The method that a preflight asks about (Fetch standard, section 3.2.2): OPTIONS from an origin,
+    /// without a body, that names one. Nothing, where it is no preflight.
+    #[must_use]
+    pub fn preflight(&self) -> Option<Method> {
+        if self.head.method != Method::OPTIONS || has_body(&self.head.headers) {
+            return None;
+        }
+        self.origin()?;
+        let asked = self.head.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
+        let method = Method::from_bytes(asked.as_bytes()).ok()?;
+        is_served(&method).then_some(method)
+    }
+
+    /// The same request with nothing but what a browser sends with a preflight: no cookie, no
+    /// credentials, no field that claims another method or another person.
+    pub(super) fn into_bare_preflight(mut self: Box<Self>) -> Box<Self> {
+        let sent = |name: &HeaderName| {
+            PREFLIGHT_FIELDS.contains(&name.as_str()) || name.as_str().starts_with("sec-fetch-")
+        };
+        let fields = self.head.headers.iter();
+        self.head.headers = fields
+            .filter(|(name, _)| sent(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        self
+    }
+
     /// Whether the page that made the request is of our own origin and a person acted there
     /// (`Sec-Fetch-Site: same-origin`, `Sec-Fetch-User: ?1`).
     #[must_use]
@@ -197,6 +241,19 @@ impl Facts {
     pub fn into_head(self) -> Parts {
         self.head
     }
+}
+
+/// Methods are upper case (RFC 9110 section 9.1); many apps make them so, and then `post` would be a
+/// POST that no rule for POST has seen.
+fn is_served(method: &Method) -> bool {
+    let lower = method.as_str().bytes().any(|b| b.is_ascii_lowercase());
+    !lower && !matches!(*method, Method::CONNECT | Method::TRACE)
+}
+
+/// Whether a body comes with a head of these fields, by their word.
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING)
+        || text(headers, &CONTENT_LENGTH).is_some_and(|length| length != "0")
 }
 
 /// The host of the target, if it has one, and of `Host`, which must then be the same
@@ -229,8 +286,7 @@ fn check_transfer_coding(headers: &HeaderMap) -> Result<(), Malformed> {
 }
 
 fn upgrade_of(head: &Parts) -> Upgrade {
-    let body = head.headers.contains_key(TRANSFER_ENCODING)
-        || text(&head.headers, &CONTENT_LENGTH).is_some_and(|length| length != "0");
+    let body = has_body(&head.headers);
     let websocket = head.version == Version::HTTP_11
         && head.method == Method::GET
         && !body

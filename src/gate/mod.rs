@@ -8,9 +8,11 @@
 pub mod access;
 pub mod client_address;
 pub mod client_certificate;
+pub mod cors;
 pub mod decision;
 pub mod endpoint;
 pub mod facts;
+pub mod own_answer;
 pub mod path_pattern;
 pub mod routes;
 
@@ -21,10 +23,12 @@ use std::sync::Arc;
 
 use self::access::{Access, Verdict};
 use self::client_certificate::accepts;
-use self::decision::{Decision, Denial, Permit, Upkeep};
+use self::cors::{Grant, Preflight};
+use self::decision::{Admission, Decision, Denial, Permit, Upkeep};
 use self::endpoint::Endpoint;
 use self::facts::{Asker, Facts, Upgrade};
-use self::routes::{Matched, Need, Route, Routes};
+use self::own_answer::OwnAnswer;
+use self::routes::{Leads, Matched, MethodOverride, Need, Route, Routes};
 use crate::base::origin::{Origin, PublicUrl};
 use crate::base::return_to::ReturnTo;
 use crate::base::target::Target;
@@ -92,7 +96,10 @@ impl Gate {
             (None, None) if self.has_own_reading(facts.target()) => {
                 Matched::Refused(Denial::NoRoute)
             }
-            (None, None) => self.routes.find(facts),
+            (None, None) => match self.routes.preflight(facts) {
+                Some(preflight) => Matched::Preflight(preflight),
+                None => self.routes.find(facts),
+            },
             _ if !self.routes.knows_host(facts.host()) => Matched::Refused(Denial::UnknownHost),
             (Some(callback), _) => Endpoint::callback(&callback.provider, facts.method()),
             (None, Some(rest)) => Endpoint::find(rest, facts.method()),
@@ -105,6 +112,19 @@ impl Gate {
         self.routes.need(matched)
     }
 
+    /// What the matched rules grant to the origin whose script asks; nothing, where they do not speak of
+    /// that, or not with one voice. It opens nothing: it says who may read whatever is answered.
+    #[must_use]
+    pub fn grant(&self, matched: &Matched, facts: &Facts) -> Option<Grant> {
+        match matched {
+            Matched::Routes(set) => {
+                let cors = self.routes.common_cors(set)?;
+                Some(Grant::of(cors, facts.origin()))
+            }
+            Matched::Endpoint(_) | Matched::Preflight(_) | Matched::Refused(_) => None,
+        }
+    }
+
     /// What should happen to the request.
     ///
     /// Every route that some reading of the target falls under is asked; the first that refuses
@@ -114,6 +134,7 @@ impl Gate {
         let indices = match matched {
             Matched::Endpoint(endpoint) => return Decision::Serve(endpoint, facts),
             Matched::Refused(denial) => return Decision::Deny(denial),
+            Matched::Preflight(preflight) => return Self::ask_or_answer(preflight, facts),
             Matched::Routes(indices) => indices,
         };
         let mut identified = Identified::Anonymous;
@@ -127,9 +148,6 @@ impl Gate {
                 Judgement::Ask => return self.ask(&facts),
             }
         }
-        let Some(route) = self.routes.at(indices.first()) else {
-            return Decision::Deny(Denial::NoRoute);
-        };
         let unheard = matches!(evidence, Evidence::Unheard(..));
         if unheard && identified == Identified::BySession && facts.asker() == Asker::Navigation {
             return Decision::Reask(self.return_to(&facts));
@@ -147,9 +165,51 @@ impl Gate {
             }
             _ => (None, Upkeep::None),
         };
-        let at = (indices.first(), route.upstream);
+        if let Some(index) = indices.answering() {
+            return self.answer(index, &facts, (session, upkeep));
+        }
+        let first = self.routes.at(indices.first());
+        let Some(upstream) = first.and_then(Route::upstream) else {
+            return Decision::Deny(Denial::NoRoute);
+        };
+        let at = (indices.first(), upstream);
         let permit = Permit::new(facts, at, session, self.routes.method_override());
         Decision::Forward(permit, upkeep)
+    }
+
+    /// A preflight goes on to the app as nobody's, or is answered.
+    fn ask_or_answer(preflight: Preflight, facts: Box<Facts>) -> Decision {
+        match preflight.upstream {
+            None => Decision::Preflight(preflight),
+            Some(upstream) => {
+                let (facts, at) = (facts.into_bare_preflight(), (preflight.route, upstream));
+                let permit = Permit::new(facts, at, None, MethodOverride::Dropped);
+                Decision::Forward(permit, Upkeep::None)
+            }
+        }
+    }
+
+    /// What the route at `index` answers by itself.
+    fn answer(
+        &self,
+        index: usize,
+        facts: &Facts,
+        (session, upkeep): (Option<Arc<Session>>, Upkeep),
+    ) -> Decision {
+        let Some(route) = self.routes.at(index) else {
+            return Decision::Deny(Denial::NoRoute);
+        };
+        let location = match &route.leads {
+            Leads::Own(OwnAnswer::Respond(_)) => None,
+            Leads::Own(OwnAnswer::Redirect(there)) => {
+                match there.location(facts.target(), route.path.as_ref()) {
+                    Some(location) => Some(location),
+                    None => return Decision::Deny(Denial::ManyUpstreams),
+                }
+            }
+            Leads::Upstream(_) => return Decision::Deny(Denial::NoRoute),
+        };
+        Decision::Answer(Admission::new(index, location, session), upkeep)
     }
 
     fn judge(

@@ -101,6 +101,20 @@ impl PathPattern {
         rest.is_none() || self.tail == Tail::Rest
     }
 
+    /// What `/**` at its end stands for in `path`: empty, or starting with `/`. Nothing, where it does
+    /// not match, or does not end so.
+    #[must_use]
+    pub fn rest<'p>(&self, path: &'p str) -> Option<&'p str> {
+        if self.is_exact() || !self.matches(path.as_bytes()) {
+            return None;
+        }
+        let mut slashes = path.match_indices('/');
+        match slashes.nth(self.segments.len()) {
+            Some((at, _)) => path.get(at..),
+            None => Some(""),
+        }
+    }
+
     /// Whether every path that `other` matches is matched by this pattern too.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {

@@ -1,12 +1,16 @@
 //! Which rules a request falls under: host, path and method, under every reading of the target.
 
+use std::sync::Arc;
+
 use http::Method;
 
 use super::access::Access;
 use super::client_certificate::CertificatePattern;
+use super::cors::{Cors, Grant, Preflight, Preflights};
 use super::decision::Denial;
 use super::endpoint::Endpoint;
 use super::facts::Facts;
+use super::own_answer::OwnAnswer;
 use super::path_pattern::PathPattern;
 use crate::base::origin::{Host, Origin};
 
@@ -25,10 +29,46 @@ pub struct Route {
     pub access: Access,
     /// The client certificates that it demands, besides: one of these. None are, where it is absent.
     pub client_certificate: Option<Vec<CertificatePattern>>,
-    /// The upstream it leads to, as an index into the generation's upstreams.
-    pub upstream: usize,
+    /// What answers whoever may pass.
+    pub leads: Leads,
     /// Whose pages may open a WebSocket here with a session, besides our own origin's.
     pub websocket_origins: Vec<Origin>,
+    /// What scripts of other origins may ask and read.
+    pub cors: Option<Arc<Cors>>,
+}
+
+/// What answers a request that may pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leads {
+    /// The upstream with this index among the generation's.
+    Upstream(usize),
+    /// The route itself.
+    Own(OwnAnswer),
+}
+
+impl Route {
+    /// The upstream it leads to, as an index into the generation's upstreams; none, where it answers by
+    /// itself.
+    #[must_use]
+    pub fn upstream(&self) -> Option<usize> {
+        match self.leads {
+            Leads::Upstream(index) => Some(index),
+            Leads::Own(_) => None,
+        }
+    }
+
+    /// What it answers by itself.
+    #[must_use]
+    pub fn own_answer(&self) -> Option<&OwnAnswer> {
+        match &self.leads {
+            Leads::Upstream(_) => None,
+            Leads::Own(answer) => Some(answer),
+        }
+    }
+
+    fn is_exact(&self) -> bool {
+        self.path.as_ref().is_some_and(PathPattern::is_exact)
+    }
 }
 
 /// The hosts a route serves.
@@ -58,6 +98,8 @@ pub enum Matched {
     Endpoint(Endpoint),
     /// The routes that the readings of the target fall under.
     Routes(RouteSet),
+    /// A preflight, and the route that speaks of it.
+    Preflight(Preflight),
     /// Nothing that could be admitted.
     Refused(Denial),
 }
@@ -76,6 +118,7 @@ pub enum Need {
 pub struct RouteSet {
     first: usize,
     others: Vec<usize>,
+    answering: Option<usize>,
 }
 
 impl RouteSet {
@@ -83,6 +126,12 @@ impl RouteSet {
     #[must_use]
     pub fn first(&self) -> usize {
         self.first
+    }
+
+    /// The one that answers by itself, so that no upstream is asked.
+    #[must_use]
+    pub fn answering(&self) -> Option<usize> {
+        self.answering
     }
 
     /// All of them, the raw target's first.
@@ -123,6 +172,7 @@ impl Found {
             (Self::Nothing, Some(first)) => Self::Set(RouteSet {
                 first,
                 others: Vec::new(),
+                answering: None,
             }),
             (Self::Set(mut set), Some(index)) => {
                 if !set.iter().any(|known| known == index) {
@@ -141,6 +191,21 @@ impl Found {
             self
         }
     }
+
+    /// The first that answers by itself answers for all.
+    fn answered_by(mut self, index: Option<usize>) -> Self {
+        if let Self::Set(set) = &mut self {
+            set.answering = set.answering.or(index);
+        }
+        self
+    }
+}
+
+/// A request, and the method that it is asked about: its own, or that which a preflight names.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    facts: &'a Facts,
+    method: &'a Method,
 }
 
 /// Whether the server behind tells capitals from small letters.
@@ -206,16 +271,63 @@ impl Routes {
     /// The routes that the request falls under, under every reading of its target.
     ///
     /// A reading that no route matches refuses the request, as does a set of routes that lead to
-    /// different upstreams: then nobody can say which app would understand what.
+    /// different upstreams: then nobody can say which app would understand what. Where one of them
+    /// answers by itself no app is asked, so that its answer is everybody's who may pass all of them.
     #[must_use]
     pub fn find(&self, facts: &Facts) -> Matched {
+        let method = facts.method();
+        self.find_for(Asked { facts, method })
+    }
+
+    /// The preflight that `facts` is, where the routes of the request that it asks about speak of
+    /// preflights, and with one voice.
+    #[must_use]
+    pub fn preflight(&self, facts: &Facts) -> Option<Preflight> {
+        let method = facts.preflight()?;
+        // A rule for OPTIONS is asked like every other.
+        if let Matched::Routes(own) = self.find(facts)
+            && own.iter().any(|index| self.names_options(index))
+        {
+            return None;
+        }
+        let method = &method;
+        let Matched::Routes(set) = self.find_for(Asked { facts, method }) else {
+            return None;
+        };
+        let cors = self.common_cors(&set)?;
+        let grant = Grant::of(cors, facts.origin());
+        let passes = cors.preflights == Preflights::Passed
+            && grant.origin().is_some()
+            && set.answering.is_none();
+        let upstream = self.at(set.first).and_then(Route::upstream);
+        Some(Preflight {
+            route: set.first,
+            upstream: upstream.filter(|_| passes),
+            grant,
+        })
+    }
+
+    /// What the routes of `set` say of other origins' scripts, if they all say the same.
+    #[must_use]
+    pub fn common_cors(&self, set: &RouteSet) -> Option<&Arc<Cors>> {
+        let first = self.at(set.first)?.cors.as_ref()?;
+        let same = |index| self.at(index).and_then(|route| route.cors.as_ref()) == Some(first);
+        set.iter().all(same).then_some(first)
+    }
+
+    fn names_options(&self, index: usize) -> bool {
+        let methods = self.at(index).and_then(|route| route.methods.as_ref());
+        methods.is_some_and(|methods| methods.contains(&Method::OPTIONS))
+    }
+
+    fn find_for(&self, asked: Asked<'_>) -> Matched {
+        let facts = asked.facts;
         if !self.knows_host(facts.host()) {
             return Matched::Refused(Denial::UnknownHost);
         }
         let mut found = Found::Nothing;
         for reading in facts.target().unfolded_readings() {
-            found = found.and(self.first_match(facts, reading, Case::Told));
-            found = found.and_twin(self.slash_twin(facts, reading, Case::Told));
+            found = self.find_more(found, asked, reading, Case::Told);
         }
         let case_matters =
             self.patterns_with_capitals || facts.target().readings().nth(1).is_some();
@@ -226,18 +338,50 @@ impl Routes {
             .filter(folded)
             .filter(|_| case_matters)
         {
-            found = found.and(self.first_match(facts, reading, Case::Ignored));
-            found = found.and_twin(self.slash_twin(facts, reading, Case::Ignored));
+            found = self.find_more(found, asked, reading, Case::Ignored);
         }
         let Found::Set(set) = found else {
             return Matched::Refused(Denial::NoRoute);
         };
-        let upstream = |index| self.at(index).map(|route| route.upstream);
-        let first = upstream(set.first);
-        if set.iter().all(|index| upstream(index) == first) {
+        // What answers by itself but not for this spelling leads nowhere.
+        let mut upstreams = set.iter().filter_map(|index| self.at(index)?.upstream());
+        let first = upstreams.next();
+        let agreed = upstreams.all(|upstream| Some(upstream) == first);
+        drop(upstreams);
+        if set.answering.is_some() || agreed {
             Matched::Routes(set)
         } else {
             Matched::Refused(Denial::ManyUpstreams)
+        }
+    }
+
+    /// The same with what one more reading falls under.
+    fn find_more(&self, found: Found, asked: Asked<'_>, reading: &[u8], case: Case) -> Found {
+        let index = self.first_match(asked, reading, case);
+        let found = found
+            .and(index)
+            .answered_by(index.filter(|index| self.own_answer(*index).is_some()));
+        let twin = self.slash_twin(asked, reading, case);
+        let speaks = |twin: &usize| {
+            let named = index.and_then(|index| self.at(index));
+            !named.is_some_and(Route::is_exact)
+                && self.answers_for_twin(*twin, asked.facts, reading)
+        };
+        found.and_twin(twin).answered_by(twin.filter(speaks))
+    }
+
+    fn own_answer(&self, index: usize) -> Option<&OwnAnswer> {
+        self.at(index).and_then(Route::own_answer)
+    }
+
+    /// Whether what the route answers by itself is also the answer to `reading`, which is its path
+    /// save for the slash at the end. What closes `/wp-login` closes `/wp-login/`; but what leads from
+    /// `/docs` to `/docs/` does not lead from there.
+    fn answers_for_twin(&self, index: usize, facts: &Facts, reading: &[u8]) -> bool {
+        match self.own_answer(index) {
+            None => false,
+            Some(OwnAnswer::Respond(_)) => true,
+            Some(OwnAnswer::Redirect(there)) => !there.leads_to(facts.host(), reading),
         }
     }
 
@@ -252,36 +396,36 @@ impl Routes {
             Matched::Endpoint(_) => Need::Session,
             Matched::Routes(set) if set.iter().all(public) => Need::Nothing,
             Matched::Routes(_) => Need::Session,
-            Matched::Refused(_) => Need::Nothing,
+            Matched::Preflight(_) | Matched::Refused(_) => Need::Nothing,
         }
     }
 
     /// Most servers answer `/admin/` as they answer `/admin`: a rule that names exactly the one is
     /// asked about the other too. It can only refuse what another rule admits.
-    fn slash_twin(&self, facts: &Facts, reading: &[u8], case: Case) -> Option<usize> {
+    fn slash_twin(&self, asked: Asked<'_>, reading: &[u8], case: Case) -> Option<usize> {
         let index = match reading.strip_suffix(b"/") {
             Some([]) => return None,
-            Some(without) => self.first_match(facts, without, case)?,
+            Some(without) => self.first_match(asked, without, case)?,
             None if !self.patterns_with_final_slash => return None,
-            None => self.first_match(facts, &[reading, b"/"].concat(), case)?,
+            None => self.first_match(asked, &[reading, b"/"].concat(), case)?,
         };
         let path = self.rows.get(index)?.route.path.as_ref()?;
         path.is_exact().then_some(index)
     }
 
-    fn first_match(&self, facts: &Facts, reading: &[u8], case: Case) -> Option<usize> {
+    fn first_match(&self, asked: Asked<'_>, reading: &[u8], case: Case) -> Option<usize> {
         self.rows.iter().position(|row| {
             let path = match case {
                 Case::Told => &row.route.path,
                 Case::Ignored => &row.folded_path,
             };
-            self.serves(&row.route.hosts, facts.host())
+            self.serves(&row.route.hosts, asked.facts.host())
                 && path.as_ref().is_none_or(|pattern| pattern.matches(reading))
                 && row
                     .route
                     .methods
                     .as_ref()
-                    .is_none_or(|list| allows(list, facts.method()))
+                    .is_none_or(|list| allows(list, asked.method))
         })
     }
 

@@ -9,7 +9,7 @@ use super::decision::{Decision, Denial, Upkeep};
 use super::endpoint::Endpoint;
 use super::facts::{Asker, Facts, Malformed, Upgrade};
 use super::path_pattern::PathPattern;
-use super::routes::{HostRule, Need, Route};
+use super::routes::{HostRule, Leads, Need, Route};
 use super::{Callback, Gate};
 use crate::base::clock::UnixTime;
 use crate::base::origin::{Host, Origin, PublicUrl};
@@ -36,8 +36,9 @@ fn policy() -> Gate {
         methods,
         access,
         client_certificate: None,
-        upstream: 0,
+        leads: Leads::Upstream(0),
         websocket_origins: vec![Origin::parse("https://friend.test").unwrap()],
+        cors: None,
     };
     let routes = vec![
         row(Some("/public/**"), None, Access::Public),
@@ -50,7 +51,7 @@ fn policy() -> Gate {
         row(Some("/secret"), None, Access::When(admins)),
         Route {
             client_certificate: None,
-            upstream: 1,
+            leads: Leads::Upstream(1),
             ..row(Some("/other/**"), None, Access::SignedIn)
         },
         row(None, None, Access::SignedIn),
@@ -161,6 +162,8 @@ fn outcome(
     match gate.decide(matched, facts, evidence) {
         Decision::Forward(permit, _) if permit.session().is_some() => "identified",
         Decision::Forward(..) => "anonymous",
+        Decision::Answer(..) => "answer",
+        Decision::Preflight(_) => "preflight",
         Decision::Login(_) => "login",
         Decision::Reask(_) => "reask",
         Decision::Serve(..) => "endpoint",

@@ -433,3 +433,26 @@ fn a_head_in_several_frames_is_one() {
     connection.send(frame(9, WHOLE & 4, stream, &[]));
     assert_eq!(connection.outcome(stream).answer().status, 200);
 }
+
+// An answer to HEAD has the fields of that to GET and no byte of its body (RFC 9110 section 9.3.2).
+#[test]
+fn no_answer_to_head_has_a_body_whoever_gives_it() {
+    let world = world("routes: [{ match: { path: /app }, access: public }, { access: signed_in }]");
+    let mut connection = Http2::connect(world.gate.address);
+    for (path, status) in [("/app", 200), ("/refused", 401), ("/oauth2/nothing", 404)] {
+        let mut fields = asking("GET", path);
+        fields.push(("accept", "application/json"));
+        let get = connection.ask(&fields).answer();
+        assert!(get.status == status && !get.body.is_empty(), "{path}");
+        fields[0] = (":method", "HEAD");
+        let head = connection.ask(&fields).answer();
+        assert_eq!((head.status, head.body.len()), (status, 0), "{path}");
+        if path != "/app" {
+            assert_eq!(
+                head.field("content-length"),
+                get.field("content-length"),
+                "{path}"
+            );
+        }
+    }
+}

@@ -31,6 +31,8 @@ mod conversation; // a provider that misbehaves: nothing comes of it but a page 
 #[cfg(test)]
 mod cookies; // nobody gains or loses a session by what stands in a Cookie field
 #[cfg(test)]
+mod cors; // scripts of other origins may do what a route says, and a preflight opens nothing
+#[cfg(test)]
 mod custom_pages; // templates, a style and a logo of the operator's own
 #[cfg(test)]
 mod demo_faults; // the provider that misbehaves does so
@@ -58,6 +60,8 @@ mod grpc; // gRPC end to end, with a client and an app that others wrote
 mod guards; // whatever a request brings, the app gets what the gate says and nothing else
 #[cfg(test)]
 mod handing_over; // one process after another on the same sockets, and nobody notices
+#[cfg(test)]
+mod hsts; // browsers are told to come by https alone where the operator says so
 #[cfg(test)]
 mod http2; // what is asked over HTTP/2 is judged, passed and answered as over HTTP/1.1
 #[cfg(test)]
@@ -92,6 +96,8 @@ mod outages; // whatever is out of order behind the gate, the answer is defined
 mod outbound; // what the gate connects to, and whom it believes there
 #[cfg(test)]
 mod overload; // too much at once costs those least who are in
+#[cfg(test)]
+mod own_answers; // what a route answers by itself is the operator's, and nobody's who may not have it
 #[cfg(test)]
 mod passage; // what is permitted passes as it is: bodies, streams, upgrades, connections
 #[cfg(test)]

@@ -52,8 +52,8 @@ pub enum Fault {
     ForeignWebSocket,
 
     // --- not HTTP as we speak it
-    /// The readings of the target lead to different upstreams.
-    #[error("the readings of the target lead to different upstreams")]
+    /// The readings of the target lead to different upstreams, or to different places.
+    #[error("the readings of the target lead to different places")]
     ManyUpstreams,
     /// The request is refused before anything else runs.
     #[error("malformed request: {0}")]

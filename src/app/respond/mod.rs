@@ -5,9 +5,11 @@
 //! from there and from who asks.
 
 mod causes;
+mod cors;
 pub mod details;
 pub mod fault;
 pub mod form;
+mod own;
 #[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]
@@ -26,9 +28,11 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
+pub use self::cors::{Whose, answer_preflight, let_read};
 use self::fault::Connection;
 pub use self::fault::{Blame, Fault};
 pub use self::form::{Form, Hints};
+pub use self::own::own;
 use super::language::Language;
 use super::pages::{Circumstances, Framing, Html, Page, Pages};
 use super::reference::Reference;
@@ -223,11 +227,15 @@ fn page_json(pages: &Pages, page: &Page) -> serde_json::Value {
     }
 }
 
+fn grpc(fault: &Fault) -> Response<Bytes> {
+    grpc_answer(fault.status(), fault.title(Language::English.words()))
+}
+
 /// HTTP 200 and the status in fields: trailers only, as the gRPC protocol wants an answer without
 /// messages.
-fn grpc(fault: &Fault) -> Response<Bytes> {
+fn grpc_answer(status: StatusCode, title: &str) -> Response<Bytes> {
     // The protocol's own mapping from HTTP, as far as it goes.
-    let status = match fault.status() {
+    let status = match status {
         StatusCode::UNAUTHORIZED => "16",
         StatusCode::FORBIDDEN => "7",
         StatusCode::NOT_FOUND | StatusCode::NOT_IMPLEMENTED | StatusCode::METHOD_NOT_ALLOWED => {
@@ -236,10 +244,12 @@ fn grpc(fault: &Fault) -> Response<Bytes> {
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
             "14"
         }
+        // What is no answer to a call is no answer of this service.
+        status if status.is_success() => "12",
         _ => "13",
     };
     let mut message = String::new();
-    for &byte in fault.title(Language::English.words()).as_bytes() {
+    for &byte in title.as_bytes() {
         match byte {
             b' '..=b'~' if byte != b'%' => message.push(char::from(byte)),
             _ => {

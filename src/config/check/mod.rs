@@ -4,9 +4,12 @@
 //! is written, no socket opened, no name looked up.
 
 mod access;
+mod cors;
 mod findings;
+mod hsts;
 mod listen;
 mod listen_tls;
+mod own_answers;
 mod pages;
 mod providers;
 mod routes;
@@ -51,6 +54,7 @@ pub(crate) fn check(file: &ConfigFile, findings: &mut Findings<'_>) -> Option<Co
     warn_of_unused(&upstreams, &routes, findings);
     let login = settings::login(file, findings);
     let pages = pages::check(file, findings);
+    let hsts = hsts::check(file, public_url.as_ref(), findings);
     if findings.has_faults() {
         return None;
     }
@@ -69,6 +73,7 @@ pub(crate) fn check(file: &ConfigFile, findings: &mut Findings<'_>) -> Option<Co
         log: settings::log(file),
         login,
         pages,
+        hsts,
         insecure,
         warnings,
         sources,
@@ -94,7 +99,7 @@ fn warn_of_unused(upstreams: &[UpstreamSettings], routes: &[Route], findings: &m
         return;
     }
     for (index, upstream) in upstreams.iter().enumerate() {
-        if !routes.iter().any(|route| route.upstream == index) {
+        if !routes.iter().any(|route| route.upstream() == Some(index)) {
             let here = Path::root("upstreams").key(&upstream.name);
             findings.warn(
                 &here,

@@ -3,8 +3,9 @@
 use http::Method;
 
 use super::access::{Vouching, of_route};
+use super::own_answers::{self, Checked};
 use super::providers::{self, Public};
-use super::{Findings, several, shadow};
+use super::{Findings, cors, several, shadow};
 use crate::base::origin::{Host, Origin};
 use crate::config::nearest::did_you_mean;
 use crate::config::tree::Path;
@@ -13,7 +14,7 @@ use crate::config::written::{ConfigFile, ListenFull, ListenWritten};
 use crate::gate::access::Access;
 use crate::gate::client_certificate::CertificatePattern;
 use crate::gate::path_pattern::PathPattern;
-use crate::gate::routes::{HostRule, Route};
+use crate::gate::routes::{HostRule, Leads, Route};
 
 /// What routes may name.
 pub(super) struct Around<'a> {
@@ -92,8 +93,9 @@ pub(super) fn check(
             methods: None,
             access: Access::SignedIn,
             client_certificate: None,
-            upstream: 0,
+            leads: Leads::Upstream(0),
             websocket_origins: Vec::new(),
+            cors: None,
         }];
     };
     if written.is_empty() && !findings.is_torn(&here) {
@@ -115,6 +117,7 @@ pub(super) fn check(
     // What is broken might be what makes two rules differ.
     if !findings.knows(&here) {
         shadow::check(&routes, around.public_host, &here, findings);
+        own_answers::warn_of_circles(&routes, around.public_host, &here, findings);
     }
     routes
 }
@@ -135,9 +138,11 @@ impl One<'_> {
         let path = self.pattern(&matches, findings);
         let methods = self.methods(&matches, findings);
         let access = self.access(findings);
-        let upstream = self.upstream(findings);
+        let leads = self.leads(path.as_ref().ok().and_then(Option::as_ref), findings);
         self.credentials(findings);
         let websocket_origins = self.websocket_origins(findings);
+        let listed = methods.as_ref().ok().and_then(Option::as_deref);
+        let cors = cors::check(self.written, &self.path, listed, findings);
         let name = self.name(&matches, before, findings);
         let (access, client_certificate) = access?;
         Some(Route {
@@ -147,8 +152,9 @@ impl One<'_> {
             methods: methods.ok()?,
             access,
             client_certificate,
-            upstream: upstream?,
+            leads: leads?,
             websocket_origins,
+            cors: cors.ok()?,
         })
     }
 
@@ -256,6 +262,14 @@ impl One<'_> {
             );
         }
         Some((access, certificate))
+    }
+
+    fn leads(&self, pattern: Option<&PathPattern>, findings: &mut Findings<'_>) -> Option<Leads> {
+        match own_answers::check(self.written, &self.path, pattern, findings) {
+            Checked::None => self.upstream(findings).map(Leads::Upstream),
+            Checked::Faulty => None,
+            Checked::Answer(answer) => Some(Leads::Own(answer)),
+        }
     }
 
     fn upstream(&self, findings: &mut Findings<'_>) -> Option<usize> {

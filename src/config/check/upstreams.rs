@@ -11,6 +11,7 @@ use super::{upstream_tls, upstream_url};
 use crate::base::origin::Authority;
 use crate::config::tree::Path;
 use crate::config::written::ConfigFile;
+use crate::config::written::route::RouteWritten;
 use crate::config::written::upstream::{PresetWritten, UpstreamFull};
 use crate::proxy::{
     HeaderRule, HostPolicy, IdentityField, Privacy, Qualification, UpstreamAddress,
@@ -106,7 +107,13 @@ pub(super) fn check(
         findings,
     );
     let entries = file.upstreams.as_ref().map_or(&[][..], |all| &all.0);
-    if entries.is_empty() {
+    // Where every route answers by itself, nobody is asked.
+    let asks = |route: &RouteWritten| route.respond.is_none() && route.redirect.is_none();
+    let wanted = file
+        .routes
+        .as_ref()
+        .is_none_or(|routes| routes.is_empty() || routes.iter().any(asks));
+    if entries.is_empty() && wanted {
         findings.fault(
             &here,
             "there is no app to guard",

@@ -13,7 +13,7 @@ pub mod values;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::de::Error;
+use serde::de::{Error, IntoDeserializer as _};
 use serde::{Deserialize, Deserializer};
 
 use self::provider::ProviderWritten;
@@ -43,7 +43,7 @@ pub struct ConfigFile {
     pub providers: Option<Vec<ProviderWritten>>,
     /// How sessions are kept.
     pub session: Option<SessionWritten>,
-    /// The apps behind, by name. At least one is needed.
+    /// The apps behind, by name. At least one is needed, unless every route answers by itself.
     pub upstreams: Option<Ordered<UpstreamWritten>>,
     /// Not yet: whose bearer tokens are accepted.
     pub bearer: Option<Later>,
@@ -57,6 +57,8 @@ pub struct ConfigFile {
     pub pages: Option<PagesWritten>,
     /// What is logged, and how.
     pub log: Option<LogWritten>,
+    /// How long browsers shall come by `https` alone: a span, or a mapping; written into every answer, ours and the app's. Default: nothing is said.
+    pub hsts: Option<HstsWritten>,
     /// Allows a `public_url` with `http` that is not loopback: everybody on the way can then take sessions over. Default: `false`.
     pub insecure_public_http: Option<bool>,
     /// Allows `0.0.0.0/0` and `::/0` among the trusted proxies: everybody can then name any client address. Default: `false`.
@@ -244,6 +246,28 @@ pub struct LogWritten {
     pub level: Option<LevelWritten>,
 }
 
+/// How long browsers shall come by `https` alone: a span or a mapping.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub enum HstsWritten {
+    /// The span alone.
+    MaxAge(Span),
+    /// The long form.
+    Full(HstsFull),
+}
+
+/// How long browsers shall come by `https` alone, in full.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct HstsFull {
+    /// For how long after an answer; `0s` takes back what was said. Needed.
+    pub max_age: Option<Span>,
+    /// Whether it holds for every host below this one, too. Default: `false`.
+    pub include_subdomains: Option<bool>,
+    /// Whether browser vendors may put the host on the lists that they ship; there it stays for long. Default: `false`.
+    pub preload: Option<bool>,
+}
+
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", expecting = "`auto`, `human` or `json`")]
@@ -316,6 +340,38 @@ impl<'de> ShortOrLong<'de> for ListenWritten {
 }
 
 impl<'de> Deserialize<'de> for ListenWritten {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        short_or_long(deserializer)
+    }
+}
+
+impl HstsWritten {
+    /// The long form of either.
+    #[must_use]
+    pub fn full(&self) -> HstsFull {
+        match self {
+            Self::MaxAge(span) => HstsFull {
+                max_age: Some(*span),
+                ..HstsFull::default()
+            },
+            Self::Full(full) => full.clone(),
+        }
+    }
+}
+
+impl<'de> ShortOrLong<'de> for HstsWritten {
+    const EXPECTED: &'static str = "a span of time or a mapping";
+
+    fn short<E: Error>(text: &str) -> Result<Self, E> {
+        Span::deserialize(text.into_deserializer()).map(Self::MaxAge)
+    }
+
+    fn mapping<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        HstsFull::deserialize(deserializer).map(Self::Full)
+    }
+}
+
+impl<'de> Deserialize<'de> for HstsWritten {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         short_or_long(deserializer)
     }

@@ -1,10 +1,10 @@
 //! `routes`, and the conditions that rules and providers share, as written.
 
 use schemars::JsonSchema;
-use serde::de::Error;
+use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer};
 
-use super::values::{Later, ShortOrLong, short_or_long};
+use super::values::{Later, Ordered, ShortOrLong, Span, short_or_long};
 
 /// One rule.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -19,10 +19,14 @@ pub struct RouteWritten {
     pub access: Option<AccessWritten>,
     /// The name of the upstream it leads to. Default: the only one.
     pub upstream: Option<String>,
+    /// What the route answers by itself, in place of an upstream: a status, or a mapping. Default: nothing.
+    pub respond: Option<RespondWritten>,
+    /// Where the route leads whoever asks, in place of an upstream: a path or URL, or a mapping. Default: nowhere.
+    pub redirect: Option<RouteRedirectWritten>,
     /// Which evidence counts; only `session` yet. Default: `[session]`.
     pub credentials: Option<Vec<CredentialWritten>>,
-    /// Not yet: what other sites' scripts may ask.
-    pub cors: Option<Later>,
+    /// What scripts of other origins may ask and read. Default: nothing is said; that is the app's.
+    pub cors: Option<CorsWritten>,
     /// Who may open a WebSocket.
     pub websocket: Option<WebSocketWritten>,
 }
@@ -39,6 +43,54 @@ pub struct MatchWritten {
     pub path_regex: Option<Later>,
     /// The methods; GET brings HEAD along. Default: all.
     pub methods: Option<Vec<String>>,
+}
+
+/// What a route answers by itself: a status or a mapping.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub enum RespondWritten {
+    /// The status alone.
+    Status(u64),
+    /// The long form.
+    Full(RespondFull),
+}
+
+/// What a route answers by itself, in full.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct RespondFull {
+    /// The status: from 200 on but no redirect, nor one that asks for what only the gate can ask for. Default: `200`.
+    pub status: Option<u64>,
+    /// The body, as text, of 64 KiB at most. Default: empty.
+    pub body: Option<String>,
+    /// What the body is. Default: `text/plain; charset=utf-8`.
+    pub content_type: Option<String>,
+    /// Further fields of the answer; they replace `Cache-Control: no-store` and `X-Content-Type-Options: nosniff`, which it has otherwise. Default: `{}`.
+    pub headers: Option<Ordered<String>>,
+}
+
+/// Where a route leads: a path or URL, or a mapping.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub enum RouteRedirectWritten {
+    /// The place alone.
+    To(String),
+    /// The long form.
+    Full(RedirectFull),
+}
+
+/// Where a route leads, in full.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct RedirectFull {
+    /// A path that begins with `/`, or an `https` or `http` URL. Needed.
+    pub to: Option<String>,
+    /// `301`, `302`, `303`, `307` or `308`; with the last two the browser sends the same method and body again. Default: `302`.
+    pub status: Option<u64>,
+    /// Appends what `/**` stands for in the route's path; what has more than one reading is refused. Default: `false`.
+    pub keep_path: Option<bool>,
+    /// Appends the query. Default: `false`.
+    pub keep_query: Option<bool>,
 }
 
 /// Evidence that a rule may accept.
@@ -64,6 +116,36 @@ pub enum CredentialWritten {
 pub struct WebSocketWritten {
     /// Origins beside our own whose pages may open one. Default: `[]`.
     pub origins: Option<Vec<String>>,
+}
+
+/// What scripts of other origins may ask and read.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct CorsWritten {
+    /// The origins, or `["*"]` for every one. Needed.
+    pub origins: Option<Vec<String>>,
+    /// Who answers preflights: the gate, `answered`, or the app, `passed`. Default: `answered`.
+    pub preflights: Option<PreflightsWritten>,
+    /// The methods that they may use. Default: those of the route's `match`, or `[GET, HEAD, POST]`.
+    pub methods: Option<Vec<String>>,
+    /// The fields that they may send, besides those that browsers let them send anyway. Default: `[]`.
+    pub headers: Option<Vec<String>>,
+    /// The fields of answers that they may read, besides those that browsers let them read anyway. Default: `[]`.
+    pub expose: Option<Vec<String>>,
+    /// Whether what they ask may carry the session, so that they act as whoever is signed in. Default: `false`.
+    pub credentials: Option<bool>,
+    /// How long browsers may remember the answer to a preflight. Default: nothing is said; browsers take a few seconds.
+    pub max_age: Option<Span>,
+}
+
+/// Who answers preflights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", expecting = "`answered` or `passed`")]
+pub enum PreflightsWritten {
+    /// The gate; and what the app says to other origins is replaced by what is written here.
+    Answered,
+    /// The app.
+    Passed,
 }
 
 /// Who may pass.
@@ -143,6 +225,76 @@ impl<'de> ShortOrLong<'de> for AccessWritten {
 }
 
 impl<'de> Deserialize<'de> for AccessWritten {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        short_or_long(deserializer)
+    }
+}
+
+impl RespondWritten {
+    /// The long form of either.
+    #[must_use]
+    pub fn full(&self) -> RespondFull {
+        match self {
+            Self::Status(status) => RespondFull {
+                status: Some(*status),
+                ..RespondFull::default()
+            },
+            Self::Full(full) => full.clone(),
+        }
+    }
+}
+
+impl RouteRedirectWritten {
+    /// The long form of either.
+    #[must_use]
+    pub fn full(&self) -> RedirectFull {
+        match self {
+            Self::To(to) => RedirectFull {
+                to: Some(to.clone()),
+                ..RedirectFull::default()
+            },
+            Self::Full(full) => full.clone(),
+        }
+    }
+}
+
+impl<'de> ShortOrLong<'de> for RespondWritten {
+    const EXPECTED: &'static str = "a status or a mapping";
+
+    fn short<E: Error>(text: &str) -> Result<Self, E> {
+        match text.parse() {
+            Ok(status) => Ok(Self::Status(status)),
+            Err(_) => Err(E::invalid_value(
+                Unexpected::Str(text),
+                &"a status such as `404`, or a mapping",
+            )),
+        }
+    }
+
+    fn mapping<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        RespondFull::deserialize(deserializer).map(Self::Full)
+    }
+}
+
+impl<'de> Deserialize<'de> for RespondWritten {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        short_or_long(deserializer)
+    }
+}
+
+impl<'de> ShortOrLong<'de> for RouteRedirectWritten {
+    const EXPECTED: &'static str = "a path or URL, or a mapping";
+
+    fn short<E: Error>(text: &str) -> Result<Self, E> {
+        Ok(Self::To(text.to_owned()))
+    }
+
+    fn mapping<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        RedirectFull::deserialize(deserializer).map(Self::Full)
+    }
+}
+
+impl<'de> Deserialize<'de> for RouteRedirectWritten {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         short_or_long(deserializer)
     }

@@ -3,8 +3,10 @@
 
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, Response};
 use hyper::body::{Body as _, Incoming};
+
+use crate::transport::body::Body;
 
 /// Whether a request brings a body of which its head does not say how long it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,19 @@ fn rewrite(head: &mut Parts, length: Length) {
         let chunked = HeaderValue::from_static("chunked");
         head.headers.insert(TRANSFER_ENCODING, chunked);
     }
+}
+
+/// The answer to a HEAD request, whose body nobody may send (RFC 9110 section 9.3.2); its length stays
+/// said. Over HTTP/1.1 the library sees to that.
+pub(super) fn without_body(response: Response<Body>) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact().filter(|length| *length > 0)
+        && !head.headers.contains_key(CONTENT_LENGTH)
+    {
+        head.headers
+            .insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Response::from_parts(head, Body::empty())
 }
 
 /// One line of cookies out of many (RFC 9113 section 8.2.3).

@@ -15,7 +15,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::Request;
+use http::{Method, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -61,7 +61,11 @@ pub(super) async fn serve<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send +
         let (shared, peer) = (Rc::clone(shared), peer.clone());
         let request = Box::new(head::as_http1(request));
         async move {
-            let response = answer(&shared, request, peer).await;
+            let is_head = request.method() == Method::HEAD;
+            let mut response = answer(&shared, request, peer).await;
+            if is_head {
+                response = head::without_body(response);
+            }
             Ok::<_, Infallible>(response.map(|body| under_way.answered(body)))
         }
     });
