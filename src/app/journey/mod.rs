@@ -1,56 +1,48 @@
 //! One request, one way: facts, route, evidence, decision, effect, reply.
 
+mod forward;
+mod outcome;
+
 use std::cell::RefCell;
 use std::hash::RandomState;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use http::header::{CONNECTION, HeaderValue, SET_COOKIE};
 use http::{Method, Request, Response};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 
+use self::outcome::{Outcome, Told, leave_unread};
 use super::Shared;
-use super::access_log::{AccessLog, AccessRecord};
+use super::access_log::AccessLog;
 use super::audit::AuditEvent;
 use super::endpoint::{self, Teller, Visit, login};
 use super::generation::Generation;
-use super::iso_time::Timestamp;
-use super::log_names::SessionName;
-use super::pages::{Circumstances, Page};
+use super::pages::Page;
 use super::reference::LazyReference;
 use super::renewal::{Upkeeping, Use};
 use super::reply::{Answer, Reply};
 use super::respond::unmet::rule_of_route;
-use super::respond::{self, Fault, Form, Redirect, Whose};
+use super::respond::{self, Fault, Form, Whose};
 use super::seen::Seen;
 use crate::base::clock::UnixTime;
 use crate::base::peer::Peer;
 use crate::config::Fragment;
-use crate::gate::client_address::{ClientAddress, TrustedProxies};
-use crate::gate::decision::{Admission, Decision, Denial, Permit, Upkeep};
+use crate::gate::client_address::TrustedProxies;
+use crate::gate::decision::{Decision, Denial};
 use crate::gate::endpoint::Endpoint;
 use crate::gate::facts::{Facts, Malformed};
 use crate::gate::live_session;
-use crate::gate::routes::{Matched, Need, Route};
+use crate::gate::routes::{Matched, Need};
 use crate::oidc::authorization::LoginParameters;
-use crate::proxy::head::{Rewriter, make_private};
-use crate::proxy::{Patience, TunnelEnd, Upstream};
+use crate::proxy::head::Rewriter;
+use crate::proxy::{Patience, Upstream};
 use crate::server::load::{Load, Strain};
 use crate::server::{HeadLimit, Service};
-use crate::session::Session;
-use crate::session::cookie::SessionCookie;
 use crate::session::evidence::Evidence;
 use crate::session::lifetime::Word;
 use crate::session::presented::{Opener, Presented};
 use crate::session::recent::Recent;
 use crate::transport::body::Body;
-
-/// An answer that took longer carries no cookie; the next one will.
-const PROMPT: Duration = Duration::from_secs(1);
-
-/// A body of more bytes that nobody wants costs its connection.
-const READ_ALL_THE_SAME: u64 = 64 * 1024;
 
 /// What one worker has: the generation it last saw, and its own connections to the upstreams.
 #[derive(Debug)]
@@ -67,24 +59,6 @@ struct Equipped {
     generation: Arc<Generation>,
     upstreams: Vec<Upstream>,
     recent: Recent,
-}
-
-/// An answer, and what the access log says of it besides.
-#[derive(Debug)]
-struct Outcome {
-    response: Response<Body>,
-    told: Told,
-}
-
-/// What the access log says of a request besides what came and went.
-#[derive(Debug, Default)]
-struct Told {
-    client_address: Option<ClientAddress>,
-    fault: Option<Fault>,
-    route: Option<usize>,
-    endpoint: Option<&'static str>,
-    session: Option<Arc<Session>>,
-    upstream: Option<Duration>,
 }
 
 impl Worker {
@@ -356,189 +330,6 @@ impl Worker {
         };
         Box::pin(renewals.keep_up(evidence.clone(), with, of_use)).await
     }
-
-    async fn forward(
-        &self,
-        equipped: &Equipped,
-        (permit, upkeep, body): (Permit, Upkeep, Incoming),
-        visit: &Visit<'_>,
-        seen: &Seen,
-    ) -> Outcome {
-        let told = Told {
-            client_address: Some(*permit.client_address()),
-            route: Some(permit.route()),
-            session: permit.session().cloned(),
-            ..Told::default()
-        };
-        let tunnel = TunnelEnd {
-            idle: equipped.generation.config.limits.websocket_idle,
-            ended: self.shared.ended.clone(),
-            entropy: self.shared.live.entropy,
-            at_most: told.session.as_ref().map(|session| {
-                let limits = equipped.generation.config.session.limits;
-                session.absolute_expires_in(limits, visit.now)
-            }),
-        };
-        let reference = visit.teller.reference;
-        let Some(upstream) = equipped.upstreams.get(permit.upstream()) else {
-            let why = Fault::Internal("a permit for an upstream that is not there".into());
-            return self.respond(equipped, Reply::refuse(why), seen.form(), reference);
-        };
-        let asked = Instant::now();
-        match upstream.forward(permit, body, tunnel).await {
-            Ok(mut response) => {
-                if told.session.is_some() {
-                    make_private(response.headers_mut());
-                }
-                // A late answer could bring back a session that was ended, or replaced, meanwhile.
-                let prompt = asked.elapsed() <= PROMPT;
-                if upkeep == Upkeep::Reseal && prompt {
-                    reseal(&mut response, visit);
-                }
-                let upstream = Some(asked.elapsed());
-                Outcome {
-                    response,
-                    told: Told { upstream, ..told },
-                }
-            }
-            Err(error) => {
-                let reply = Reply::refuse(Fault::of_upstream(&error, upstream.settings()));
-                let reply = reply.leading_to(seen.page(&equipped.generation));
-                let outcome = self.respond(equipped, reply, seen.form(), reference);
-                let fault = outcome.told.fault;
-                Outcome {
-                    response: outcome.response,
-                    told: Told { fault, ..told },
-                }
-            }
-        }
-    }
-
-    /// What a route answers in place of an app.
-    fn answer_itself(
-        &self,
-        equipped: &Equipped,
-        (admission, upkeep): (&Admission, Upkeep),
-        visit: &Visit<'_>,
-        seen: &Seen,
-    ) -> Outcome {
-        let told = Told {
-            client_address: Some(*visit.teller.client_address),
-            route: Some(admission.route()),
-            session: admission.session().cloned(),
-            ..Told::default()
-        };
-        let reference = visit.teller.reference;
-        let route = visit.generation.gate.named_route(admission.route());
-        let drawn = reference.get_or_draw(self.shared.live.entropy);
-        let answered = match route.and_then(Route::own_answer) {
-            Some(answer) => respond::own(answer, admission, seen.form(), drawn),
-            None => Err(Fault::Internal("a route without its answer".into())),
-        };
-        match answered {
-            Ok(response) => {
-                let mut response = response.map(Body::from);
-                if upkeep == Upkeep::Reseal {
-                    reseal(&mut response, visit);
-                }
-                Outcome { response, told }
-            }
-            Err(why) => {
-                let outcome = self.respond(equipped, Reply::refuse(why), seen.form(), reference);
-                let fault = outcome.told.fault;
-                Outcome {
-                    response: outcome.response,
-                    told: Told { fault, ..told },
-                }
-            }
-        }
-    }
-
-    /// Renders a reply: words and status, then the cookies that go with it.
-    fn respond(
-        &self,
-        equipped: &Equipped,
-        reply: Reply,
-        form: Form,
-        reference: &LazyReference,
-    ) -> Outcome {
-        let pages = &equipped.generation.pages;
-        let form = reply.form.unwrap_or(form);
-        let circumstances = Circumstances {
-            reference: reference.get_or_draw(self.shared.live.entropy),
-            now: self.shared.live.clock.now(),
-            return_to: reply.return_to.as_ref(),
-        };
-        let mut fault = None;
-        let response = match reply.answer {
-            Answer::SignIn(url) => respond::redirect(pages, Redirect::Found, &url, &circumstances),
-            Answer::SeeOther(url) => {
-                respond::redirect(pages, Redirect::SeeOther, &url, &circumstances)
-            }
-            Answer::Page(page) => respond::page(pages, &page, form, &circumstances),
-            Answer::Refuse(why) => {
-                let response = respond::fault(pages, &why, form, &circumstances);
-                fault = Some(why);
-                response
-            }
-        };
-        let mut response = response.map(Body::from);
-        for line in reply.cookies {
-            response
-                .headers_mut()
-                .append(SET_COOKIE, line.header_value());
-        }
-        Outcome {
-            response,
-            told: Told {
-                fault,
-                ..Told::default()
-            },
-        }
-    }
-
-    fn log(&self, equipped: &Equipped, seen: &Seen, outcome: &Outcome, reference: &LazyReference) {
-        let told = &outcome.told;
-        let mut access_log = self.access_log.borrow_mut();
-        if !access_log.wants(told.fault.as_ref()) {
-            return;
-        }
-        let session = told
-            .session
-            .as_ref()
-            .map(|session| SessionName::of(&session.id));
-        let route = told
-            .route
-            .and_then(|index| equipped.generation.gate.named_route(index));
-        let length = outcome.response.headers().get(http::header::CONTENT_LENGTH);
-        access_log.write(&AccessRecord {
-            at: Timestamp::now(),
-            reference: reference.drawn(),
-            client_address: told.client_address.as_ref(),
-            version: seen.version,
-            method: &seen.method,
-            host: seen
-                .host
-                .as_ref()
-                .and_then(|host| host.to_str().ok())
-                .unwrap_or_default(),
-            path: seen.target.path(),
-            status: outcome.response.status(),
-            bytes_in: None,
-            bytes_out: length.and_then(|length| length.to_str().ok()?.parse().ok()),
-            duration: seen.since.elapsed(),
-            upstream: told.upstream,
-            user: None,
-            session: session.as_ref(),
-            provider: told
-                .session
-                .as_ref()
-                .map(|session| session.provider.as_str()),
-            route: route.map(|route| route.name.as_str()).or(told.endpoint),
-            fault: told.fault.as_ref(),
-            user_agent: seen.hints.agent(),
-        });
-    }
 }
 
 /// What is known of a request, and its body; and what is kept of it whatever becomes of it.
@@ -552,17 +343,6 @@ fn arrived(
     let facts = Facts::gather(head, peer, trusted);
     seen.asker = facts.as_ref().ok().map(|facts| facts.asker());
     (seen, facts.map(|facts| (facts, body)))
-}
-
-/// Leaves a request's body unread: an answer of ours does not wait for it, and whoever sends much is
-/// told to stop.
-fn leave_unread(body: Incoming, response: &mut Response<Body>) {
-    let length = body.size_hint().upper();
-    if !body.is_end_stream() && length.is_none_or(|length| length > READ_ALL_THE_SAME) {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
-    }
-    drop(body);
 }
 
 /// The gate's no, in the words that fit who hears it; the audit log hears of people who were denied.
@@ -590,25 +370,5 @@ fn refusal(denial: Denial, visit: &Visit<'_>, seen: &Seen) -> Fault {
             }
             fault
         }
-    }
-}
-
-/// Lets the session's cookie ride on the answer, sealed anew. A cookie that cannot be written stays
-/// as it is: it is still good.
-fn reseal(response: &mut Response<Body>, visit: &Visit<'_>) {
-    let (Some(session), generation) = (visit.session(), visit.generation) else {
-        return;
-    };
-    let touched = session.touched(generation.config.session.limits, visit.now);
-    let (keyring, names) = (&generation.keyring, &generation.names);
-    match SessionCookie::write_fitting(touched, keyring, names, visit.presented, visit.now) {
-        Ok((_, lines)) => {
-            for line in lines {
-                response
-                    .headers_mut()
-                    .append(SET_COOKIE, line.header_value());
-            }
-        }
-        Err(error) => tracing::warn!(reason = %error, "the session was not sealed anew"),
     }
 }

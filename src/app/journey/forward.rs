@@ -1,0 +1,143 @@
+//! A request that may pass: to its upstream, or to the answer that its route has.
+
+use std::time::{Duration, Instant};
+
+use http::Response;
+use http::header::SET_COOKIE;
+use hyper::body::Incoming;
+
+use super::outcome::{Outcome, Told};
+use super::{Equipped, Worker};
+use crate::app::endpoint::Visit;
+use crate::app::reply::Reply;
+use crate::app::respond::{self, Fault};
+use crate::app::seen::Seen;
+use crate::gate::decision::{Admission, Permit, Upkeep};
+use crate::gate::routes::Route;
+use crate::proxy::TunnelEnd;
+use crate::proxy::head::make_private;
+use crate::session::cookie::SessionCookie;
+use crate::transport::body::Body;
+
+/// An answer that took longer carries no cookie; the next one will.
+const PROMPT: Duration = Duration::from_secs(1);
+
+impl Worker {
+    /// Sends a request on, if its upstream takes it.
+    pub(super) async fn forward(
+        &self,
+        equipped: &Equipped,
+        (permit, upkeep, body): (Permit, Upkeep, Incoming),
+        visit: &Visit<'_>,
+        seen: &Seen,
+    ) -> Outcome {
+        let told = Told {
+            client_address: Some(*permit.client_address()),
+            route: Some(permit.route()),
+            session: permit.session().cloned(),
+            ..Told::default()
+        };
+        let tunnel = TunnelEnd {
+            idle: equipped.generation.config.limits.websocket_idle,
+            ended: self.shared.ended.clone(),
+            entropy: self.shared.live.entropy,
+            at_most: told.session.as_ref().map(|session| {
+                let limits = equipped.generation.config.session.limits;
+                session.absolute_expires_in(limits, visit.now)
+            }),
+        };
+        let reference = visit.teller.reference;
+        let Some(upstream) = equipped.upstreams.get(permit.upstream()) else {
+            let why = Fault::Internal("a permit for an upstream that is not there".into());
+            return self.respond(equipped, Reply::refuse(why), seen.form(), reference);
+        };
+        let asked = Instant::now();
+        match upstream.forward(permit, body, tunnel).await {
+            Ok(mut response) => {
+                if told.session.is_some() {
+                    make_private(response.headers_mut());
+                }
+                // A late answer could bring back a session that was ended, or replaced, meanwhile.
+                let prompt = asked.elapsed() <= PROMPT;
+                if upkeep == Upkeep::Reseal && prompt {
+                    reseal(&mut response, visit);
+                }
+                let upstream = Some(asked.elapsed());
+                Outcome {
+                    response,
+                    told: Told { upstream, ..told },
+                }
+            }
+            Err(error) => {
+                let reply = Reply::refuse(Fault::of_upstream(&error, upstream.settings()));
+                let reply = reply.leading_to(seen.page(&equipped.generation));
+                let outcome = self.respond(equipped, reply, seen.form(), reference);
+                let fault = outcome.told.fault;
+                Outcome {
+                    response: outcome.response,
+                    told: Told { fault, ..told },
+                }
+            }
+        }
+    }
+
+    /// What a route answers in place of an app.
+    pub(super) fn answer_itself(
+        &self,
+        equipped: &Equipped,
+        (admission, upkeep): (&Admission, Upkeep),
+        visit: &Visit<'_>,
+        seen: &Seen,
+    ) -> Outcome {
+        let told = Told {
+            client_address: Some(*visit.teller.client_address),
+            route: Some(admission.route()),
+            session: admission.session().cloned(),
+            ..Told::default()
+        };
+        let reference = visit.teller.reference;
+        let route = visit.generation.gate.named_route(admission.route());
+        let drawn = reference.get_or_draw(self.shared.live.entropy);
+        let answered = match route.and_then(Route::own_answer) {
+            Some(answer) => respond::own(answer, admission, seen.form(), drawn),
+            None => Err(Fault::Internal("a route without its answer".into())),
+        };
+        match answered {
+            Ok(response) => {
+                let mut response = response.map(Body::from);
+                if upkeep == Upkeep::Reseal {
+                    reseal(&mut response, visit);
+                }
+                Outcome { response, told }
+            }
+            Err(why) => {
+                let outcome = self.respond(equipped, Reply::refuse(why), seen.form(), reference);
+                let fault = outcome.told.fault;
+                Outcome {
+                    response: outcome.response,
+                    told: Told { fault, ..told },
+                }
+            }
+        }
+    }
+}
+
+/// Lets the session's cookie ride on the answer, sealed anew. A cookie that cannot be written stays
+/// as it is: it is still good.
+fn reseal(response: &mut Response<Body>, visit: &Visit<'_>) {
+    let (Some(session), generation) = (visit.session(), visit.generation) else {
+        return;
+    };
+    let touched = session.touched(generation.config.session.limits, visit.now);
+    let (keyring, names) = (&generation.keyring, &generation.names);
+    match SessionCookie::write_fitting(touched, keyring, names, visit.presented, visit.now) {
+        Ok((_, lines)) => {
+            for line in lines {
+                response
+                    .headers_mut()
+                    .append(SET_COOKIE, line.header_value());
+            }
+        }
+        Err(error) => tracing::warn!(reason = %error, "the session was not sealed anew"),
+    }
+}
