@@ -6,6 +6,8 @@
 //! nothing has to be written while an answer comes.
 
 mod body;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -361,20 +363,20 @@ impl IdleLines {
         }
         lines.push((line, Instant::now()));
         if !self.is_watched.replace(true) {
-            tokio::task::spawn_local(let_age(Rc::downgrade(place)));
+            tokio::task::spawn_local(let_age(Rc::downgrade(place), IDLE_AGE));
         }
     }
 }
 
-/// Closes what has been idle for too long, until nothing is.
-async fn let_age(place: Weak<Place>) {
+/// Closes what has been idle for longer than `age`, until nothing is.
+async fn let_age(place: Weak<Place>, age: Duration) {
     loop {
-        tokio::time::sleep(IDLE_AGE).await;
+        tokio::time::sleep(age).await;
         let Some(place) = place.upgrade() else {
             return;
         };
         let mut lines = place.direct.lines.borrow_mut();
-        lines.retain(|(_, since)| since.elapsed() <= IDLE_AGE);
+        lines.retain(|(_, since)| since.elapsed() <= age);
         if lines.is_empty() {
             place.direct.is_watched.set(false);
             *lines = Vec::new();
