@@ -386,6 +386,11 @@ fn a_request_that_reads_in_two_ways_is_malformed() {
         gather("GET", "/", &origins).unwrap_err(),
         Malformed::RepeatedField
     );
+    let lengths = [("content-length", "4"), ("content-length", "5")];
+    assert_eq!(
+        gather("POST", "/", &lengths).unwrap_err(),
+        Malformed::RepeatedField
+    );
 }
 
 // A16: only a person opening a page can be sent to sign in.
