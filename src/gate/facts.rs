@@ -77,8 +77,9 @@ pub enum Malformed {
 }
 
 /// Fields that mean something to the decision, so two of them would mean two things.
-static SINGLE_FIELDS: [&HeaderName; 5] = [
+static SINGLE_FIELDS: [&HeaderName; 6] = [
     &ACCESS_CONTROL_REQUEST_METHOD,
+    &CONTENT_LENGTH,
     &ORIGIN,
     &SEC_FETCH_MODE,
     &SEC_FETCH_DEST,
