@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::drain::{Drained, Stage};
 use super::entrance::Entrance;
+use super::heap;
 use super::load::Load;
 use super::preface::{self, Spoken};
 use super::rest::{self, Woken};
@@ -221,6 +222,7 @@ where
     let parts = connection.into_parts()?;
     let mut stream = parts.io.into_inner();
     stream.put_back(parts.read_buf);
+    heap::freed();
     Some(stream)
 }
 

@@ -18,7 +18,6 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 use super::connection::LULL;
 use super::drain::{Drained, Stage};
-use super::heap;
 use super::watch::{Watch, WatchedStream, Wish};
 
 /// How much is read at a time, on the stack: most heads.
@@ -46,7 +45,6 @@ pub(super) async fn until_read<S: AsyncRead + AsyncWrite + Unpin>(
     let mut head = stream.take_back();
     let has_begun = !head.is_empty();
     watch.rest(true);
-    heap::freed();
     loop {
         let known = head.len();
         let read = tokio::select! {
