@@ -9,6 +9,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 
 use super::errors::{LoginError, Stage};
 use super::{Provider, ProviderKind, RefreshTokens, UserInfoUse};
+use crate::base::clock::UnixTime;
 use crate::base::secret::Secret;
 use crate::oidc::callback::CodeGrant;
 use crate::oidc::claims::Claims;
@@ -77,7 +78,10 @@ impl Provider {
             access_token: Some(&tokens.access_token),
             clock_skew: CLOCK_SKEW,
         };
-        let claims = self.verify(raw_id_token, metadata, &expectations).await?;
+        let now = self.clock.now();
+        let claims = self
+            .verify(raw_id_token, metadata, &expectations, now)
+            .await?;
         let told = match metadata.userinfo_endpoint() {
             Some(endpoint) if self.wants_userinfo(userinfo, &claims) => {
                 Some(self.userinfo(endpoint, tokens, claims.subject()).await?)
@@ -110,17 +114,18 @@ impl Provider {
         })
     }
 
-    /// Verifies the ID token, with a fresh key set where the known one may be out of date.
+    /// Verifies the ID token as of `now`, with a fresh key set where the known one may be out of date.
     pub(super) async fn verify(
         &self,
         raw: &Secret,
         metadata: &ProviderMetadata,
         expectations: &Expectations<'_>,
+        now: UnixTime,
     ) -> Result<Claims, LoginError> {
         let jwks_uri = metadata.jwks_uri().ok_or(LoginError::Unavailable)?;
         let known = self.keys.current();
         let judge = |known: &Arc<super::keys::Known>| {
-            id_token::verify(raw.expose(), &known.jwks, expectations, self.clock.now())
+            id_token::verify(raw.expose(), &known.jwks, expectations, now)
         };
         let first = match &known {
             Some(known) => match judge(known) {

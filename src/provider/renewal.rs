@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::errors::{LoginError, Stage};
 use super::login::{CLOCK_SKEW, token_answer};
 use super::{Provider, ProviderKind, UserInfoUse};
+use crate::base::clock::UnixTime;
 use crate::base::secret::Secret;
 use crate::oidc::claims::Identity;
 use crate::oidc::error_code::ErrorCode;
@@ -89,6 +90,8 @@ impl Provider {
     /// # Errors
     /// [`RenewalError`]; only [`RenewalError::Refused`] and [`RenewalError::Mismatch`] end a session.
     pub async fn renew(&self, session: &Session) -> Result<Renewed, RenewalError> {
+        // What comes is younger than this, however long a machine sleeps before it looks at it.
+        let asked_at = self.clock.now();
         let grant = session.grant.as_ref().ok_or(RenewalError::TooLittle)?;
         let metadata = self.metadata.load_full().ok_or(LoginError::Unavailable)?;
         let request = TokenRequest::for_refresh(&grant.refresh_token, &self.client, &metadata)
@@ -102,7 +105,10 @@ impl Provider {
         let grant = self
             .grant(&tokens, Some(&grant.refresh_token))
             .ok_or(RenewalError::TooLittle)?;
-        match self.learn_who(&metadata, &tokens, session).await {
+        match self
+            .learn_who((&metadata, asked_at), &tokens, session)
+            .await
+        {
             Ok((identity, raw_id_token)) if session.is_of(&identity) => Ok(Renewed {
                 identity,
                 grant,
@@ -118,7 +124,7 @@ impl Provider {
 
     async fn learn_who(
         &self,
-        metadata: &ProviderMetadata,
+        (metadata, asked_at): (&ProviderMetadata, UnixTime),
         tokens: &TokenSet,
         session: &Session,
     ) -> Result<(Identity, Option<Secret>), RenewalError> {
@@ -128,7 +134,8 @@ impl Provider {
                 Ok((who.identity, None))
             }
             (ProviderKind::Oidc { userinfo, .. }, Some(raw)) => {
-                self.reread(metadata, tokens, raw, *userinfo).await
+                self.reread((metadata, asked_at), tokens, raw, *userinfo)
+                    .await
             }
             (ProviderKind::Oidc { .. }, None) => {
                 Ok((self.reheard(metadata, tokens, session).await?, None))
@@ -136,10 +143,10 @@ impl Provider {
         }
     }
 
-    /// Who it is by the new ID token.
+    /// Who it is by the new ID token, as of when it was asked for.
     async fn reread(
         &self,
-        metadata: &ProviderMetadata,
+        (metadata, asked_at): (&ProviderMetadata, UnixTime),
         tokens: &TokenSet,
         raw: &Secret,
         userinfo: UserInfoUse,
@@ -154,7 +161,7 @@ impl Provider {
             access_token: Some(&tokens.access_token),
             clock_skew: CLOCK_SKEW,
         };
-        let claims = self.verify(raw, metadata, &expectations).await?;
+        let claims = self.verify(raw, metadata, &expectations, asked_at).await?;
         let told = match metadata.userinfo_endpoint() {
             Some(endpoint) if self.wants_userinfo(userinfo, &claims) => {
                 Some(self.userinfo(endpoint, tokens, claims.subject()).await?)

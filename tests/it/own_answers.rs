@@ -131,7 +131,7 @@ fn a_session_in_use_at_an_own_answer_is_sealed_anew() {
         .clock
         .advance(std::time::Duration::from_secs(60 * 45));
     let again = alice.fetch("GET", &format!("{PUBLIC}/notice/a"), "");
-    assert_eq!(again.status, 200);
+    assert_eq!(again.status, 200, "{}", world.gate.log());
     assert!(again.sets_session(), "{again:?}");
 }
 

@@ -131,6 +131,28 @@ fn a_token_answer_that_does_not_come_delays_no_request() {
     await_successor(&mut alice);
 }
 
+// E8: what was good when it was asked for is good for this session, however long the machine slept
+// before it could look at the answer.
+#[test]
+fn a_machine_that_sleeps_in_the_middle_of_a_renewal_signs_nobody_out() {
+    let world = World::start();
+    let mut alice = world.signed_in("alice");
+    let gate = Gate::closed();
+    world
+        .provider
+        .set_fault(Fault::AnswerHeld(Endpoint::Token, gate.clone()));
+    world.gate.clock.advance(RECHECK);
+    assert_eq!(status(&mut alice, "/x"), 200);
+    await_renewals(&world, 1);
+    // Its ID token was good for five minutes.
+    world.gate.clock.advance(45 * 60 * SECOND);
+    gate.open();
+    world.provider.clear_faults();
+    await_successor(&mut alice);
+    assert_eq!(status(&mut alice, "/x"), 200);
+    assert!(!world.gate.log().contains("session_ended"));
+}
+
 // E8: an answer that comes after twenty seconds of everybody's time is still taken: its token was spent
 // for it. Nobody who asks meanwhile waits.
 #[test]
