@@ -85,6 +85,12 @@ fn every_target_has_a_program_and_a_small_corpus() {
     }
 }
 
+// L12: an answer is read in one way, in whatever pieces it comes.
+#[test]
+fn every_kept_answer_ends_in_one_place() {
+    holds("answer");
+}
+
 // A9, A10: a response redeems a login only with everything that the login asks for.
 #[test]
 fn no_kept_callback_is_understood_in_two_ways() {

@@ -4,6 +4,8 @@
 //! The fuzzer calls these functions by way of `fuzz_targets/`; `tests/fuzz_corpora.rs` calls them
 //! with every kept input, without a fuzzer.
 
+/// Answers of an upstream.
+pub mod answer;
 /// The authorization response.
 pub mod callback;
 /// Who is connected, and who the client is.
@@ -42,7 +44,8 @@ pub enum Outcome {
 pub type Run = fn(&[u8]) -> Outcome;
 
 /// Every target by its name, which is also that of its corpus and its program.
-pub const ALL: [(&str, Run); 12] = [
+pub const ALL: [(&str, Run); 13] = [
+    ("answer", answer::run),
     ("callback", callback::run),
     ("client_address", client_address::run),
     ("config", config::run),

@@ -35,7 +35,11 @@ impl fmt::Display for Timestamp {
     /// `2026-05-04T12:30:09.042Z` (RFC 3339 section 5.6).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_seconds(f, self.0.div_euclid(1000))?;
-        write!(f, ".{:03}Z", self.0.rem_euclid(1000))
+        let millis = self.0.rem_euclid(1000);
+        let [tens, ones] = two_digits(millis % 100);
+        let [_, hundreds] = two_digits(millis / 100);
+        let text = [b'.', hundreds, tens, ones, b'Z'];
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -59,10 +63,29 @@ fn write_seconds(f: &mut fmt::Formatter<'_>, seconds: i64) -> fmt::Result {
     let (days, in_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil(days);
     let (hour, minute, second) = (in_day / 3600, in_day / 60 % 60, in_day % 60);
-    write!(
-        f,
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
-    )
+    // Digit by digit: this is part of every line.
+    let mut text = *b"0000-00-00T00:00:00";
+    let places = [
+        (0, year / 100),
+        (2, year % 100),
+        (5, month),
+        (8, day),
+        (11, hour),
+        (14, minute),
+        (17, second),
+    ];
+    for (at, number) in places {
+        if let Some(slot) = text.get_mut(at..at + 2) {
+            slot.copy_from_slice(&two_digits(number));
+        }
+    }
+    f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+}
+
+/// A number below 100 in two digits.
+fn two_digits(number: i64) -> [u8; 2] {
+    let digit = |number: i64| b'0' + u8::try_from(number % 10).unwrap_or_default();
+    [digit(number / 10), digit(number)]
 }
 
 /// Year, month and day of the proleptic Gregorian calendar, `days` after 1970-01-01.

@@ -127,14 +127,36 @@ impl<'b> Line<'b> {
     /// A whole number.
     pub fn number(&mut self, key: &str, value: u64) {
         self.key(key);
-        self.push_display(format_args!("{value}"));
+        self.push_number(value);
+    }
+
+    /// The four numbers of an IPv4 address.
+    pub(super) fn octets(&mut self, key: &str, octets: [u8; 4]) {
+        self.key(key);
+        self.quote(self.style == Style::Json);
+        for (at, octet) in octets.into_iter().enumerate() {
+            if at > 0 {
+                self.buffer.push('.');
+            }
+            self.push_number(octet.into());
+        }
+        self.quote(self.style == Style::Json);
     }
 
     /// A span in milliseconds, with three decimals.
     pub fn millis(&mut self, key: &str, span: Duration) {
         self.key(key);
-        let micros = span.as_micros();
-        self.push_display(format_args!("{}.{:03}", micros / 1000, micros % 1000));
+        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        self.push_number(micros / 1000);
+        self.buffer.push('.');
+        let fraction = micros % 1000;
+        if fraction < 100 {
+            self.buffer.push('0');
+        }
+        if fraction < 10 {
+            self.buffer.push('0');
+        }
+        self.push_number(fraction);
     }
 
     /// Ends the line.
@@ -166,6 +188,21 @@ impl<'b> Line<'b> {
         }
     }
 
+    fn push_number(&mut self, number: u64) {
+        let (mut digits, mut at, mut rest) = ([0; 20], 20, number);
+        // The last digit first; 20 are enough for 64 bits.
+        while let Some(slot) = digits.get_mut(..at).and_then(<[u8]>::last_mut) {
+            *slot = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+            (at, rest) = (at - 1, rest / 10);
+            if rest == 0 {
+                break;
+            }
+        }
+        let digits = digits.get(at..).unwrap_or_default();
+        self.buffer
+            .push_str(std::str::from_utf8(digits).unwrap_or_default());
+    }
+
     fn push_display(&mut self, arguments: fmt::Arguments<'_>) {
         // Writing into a String cannot fail.
         let _infallible = self.buffer.write_fmt(arguments);
@@ -178,7 +215,8 @@ impl<'b> Line<'b> {
             .get(..value.floor_char_boundary(limit))
             .unwrap_or_default();
         let plain = |b: u8| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\';
-        if shown.bytes().all(plain) {
+        // All are looked at, many at a time, rather than one after the other up to the first.
+        if shown.bytes().fold(true, |all, byte| all & plain(byte)) {
             self.buffer.push_str(shown);
         } else {
             for c in shown.chars() {
@@ -251,6 +289,9 @@ mod tests {
     fn everything(line: &mut Line<'_>) {
         line.text("path", "/a \"b\"", 100);
         line.number("status", 200);
+        line.number("least", 0);
+        line.number("most", u64::MAX);
+        line.octets("address", [192, 0, 2, 10]);
         line.millis("duration_ms", Duration::from_micros(1_234_056));
         line.display("detail", format_args!("{}-{}", 1, 2), 100);
         line.bytes("user_agent", b"x\xff", 100);
@@ -261,7 +302,7 @@ mod tests {
         assert_eq!(
             line(Style::Json, everything),
             "{\"ts\":\"2001-09-09T01:46:40.007Z\",\"level\":\"warn\",\"event\":\"access\",\
-             \"path\":\"/a \\\"b\\\"\",\"status\":200,\"duration_ms\":1234.056,\"detail\":\"1-2\",\
+             \"path\":\"/a \\\"b\\\"\",\"status\":200,\"least\":0,\"most\":18446744073709551615,\"address\":\"192.0.2.10\",\"duration_ms\":1234.056,\"detail\":\"1-2\",\
              \"user_agent\":\"x\u{fffd}\"}\n"
         );
     }
@@ -271,7 +312,7 @@ mod tests {
         assert_eq!(
             line(Style::Human(Colour::Plain), everything),
             "2001-09-09T01:46:40.007Z warn  access path=\"/a \\\"b\\\"\" status=200 \
-             duration_ms=1234.056 detail=1-2 user_agent=\"x\u{fffd}\"\n"
+             least=0 most=18446744073709551615 address=192.0.2.10 duration_ms=1234.056 detail=1-2 user_agent=\"x\u{fffd}\"\n"
         );
         let painted = line(Style::Human(Colour::Ansi), |_| {});
         assert_eq!(

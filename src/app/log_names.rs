@@ -2,6 +2,7 @@
 //! nothing that could be used.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
@@ -29,8 +30,8 @@ pub enum UserLogging {
 pub struct UserName(String);
 
 /// A session's name in logs: the beginning of a hash of its id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionName(String);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionName([u8; 12]);
 
 impl UserName {
     /// The name of `identity`, as far as `logging` lets it be told.
@@ -58,13 +59,51 @@ impl SessionName {
     /// The name of the session with this id.
     #[must_use]
     pub fn of(id: &SessionId) -> Self {
-        Self(hash("session", &[id.as_str()]))
+        let mut name = [b'0'; 12];
+        let hash = hash("session", &[id.as_str()]);
+        for (place, digit) in name.iter_mut().zip(hash.bytes()) {
+            *place = digit;
+        }
+        Self(name)
     }
 
     /// The text: 12 hexadecimal digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// The names of sessions that were written lately, by one worker: to make one costs as much as the
+/// rest of a line.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SessionNames(Vec<Option<(SessionId, SessionName)>>);
+
+impl SessionNames {
+    /// So many are remembered.
+    const SLOTS: usize = 256;
+
+    /// The name of the session with this id.
+    pub(super) fn of(&mut self, id: &SessionId) -> SessionName {
+        if self.0.is_empty() {
+            self.0.resize(Self::SLOTS, None);
+        }
+        // Ids are random, in letters and digits of which each has six bits.
+        let mut slot = 0;
+        for byte in id.as_str().bytes().take(4) {
+            slot = slot * 31 + usize::from(byte);
+        }
+        let Some(slot) = self.0.get_mut(slot % Self::SLOTS) else {
+            return SessionName::of(id);
+        };
+        match slot {
+            Some((known, name)) if known == id => *name,
+            _ => {
+                let name = SessionName::of(id);
+                *slot = Some((id.clone(), name));
+                name
+            }
+        }
     }
 }
 
@@ -88,6 +127,7 @@ fn hash(purpose: &str, parts: &[&str]) -> String {
 /// Writes `client_address`: an IP address, or `local` for a Unix socket.
 pub(super) fn write_client_address(line: &mut Line<'_>, address: &ClientAddress) {
     match address {
+        ClientAddress::Ip(IpAddr::V4(ip)) => line.octets("client_address", ip.octets()),
         ClientAddress::Ip(ip) => line.display("client_address", ip, 64),
         ClientAddress::Local => line.text("client_address", "local", 64),
     }
@@ -122,6 +162,16 @@ mod tests {
         assert_eq!(hashed("a", "b"), hashed("a", "b"));
         assert_ne!(hashed("a", "b"), hashed("b", "a"));
         assert_ne!(hashed("a", "bc"), hashed("ab", "c"));
+    }
+
+    #[test]
+    fn a_remembered_name_is_the_sessions_own() {
+        let mut names = SessionNames::default();
+        let ids = || (0..=255).map(|byte| SessionId::from_bytes([byte; 16]));
+        // More than one to a place, and in turns.
+        for id in ids().chain(ids().rev()) {
+            assert_eq!(names.of(&id), SessionName::of(&id));
+        }
     }
 
     // T1: the log's name of a session is not its id, and does not lead to it.

@@ -4,6 +4,7 @@
 //! [`entropy`] the one random source (both are handed down from the rim as arguments), and
 //! [`keyring`] draws the nonces of what it seals.
 
+pub mod answer;
 pub mod certificate;
 pub mod clock;
 pub mod entropy;

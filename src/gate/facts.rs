@@ -77,8 +77,9 @@ pub enum Malformed {
 }
 
 /// Fields that mean something to the decision, so two of them would mean two things.
-static SINGLE_FIELDS: [&HeaderName; 5] = [
+static SINGLE_FIELDS: [&HeaderName; 6] = [
     &ACCESS_CONTROL_REQUEST_METHOD,
+    &CONTENT_LENGTH,
     &ORIGIN,
     &SEC_FETCH_MODE,
     &SEC_FETCH_DEST,
@@ -119,8 +120,10 @@ impl Facts {
         }
         let host = host_of(&head)?;
         check_transfer_coding(&head.headers)?;
+        // Mostly no field at all stands twice, and then none needs to be looked up.
+        let several = head.headers.len() > head.headers.keys_len();
         let repeated = |name: &HeaderName| head.headers.get_all(name).iter().nth(1).is_some();
-        if SINGLE_FIELDS.into_iter().any(repeated) {
+        if several && SINGLE_FIELDS.into_iter().any(repeated) {
             return Err(Malformed::RepeatedField);
         }
         let received = head
@@ -287,10 +290,10 @@ fn check_transfer_coding(headers: &HeaderMap) -> Result<(), Malformed> {
 }
 
 fn upgrade_of(head: &Parts) -> Upgrade {
-    let body = has_body(&head.headers);
-    let websocket = head.version == Version::HTTP_11
+    let websocket = head.headers.contains_key(UPGRADE)
+        && head.version == Version::HTTP_11
         && head.method == Method::GET
-        && !body
+        && !has_body(&head.headers)
         && has_token(&head.headers, &CONNECTION, "upgrade")
         && head.headers.get_all(UPGRADE).iter().count() == 1
         && text(&head.headers, &UPGRADE).is_some_and(|to| to.eq_ignore_ascii_case("websocket"));

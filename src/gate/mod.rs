@@ -22,7 +22,6 @@ mod tests;
 use std::sync::Arc;
 
 use self::access::{Access, Verdict};
-use self::client_certificate::accepts;
 use self::cors::{Grant, Preflight};
 use self::decision::{Admission, Decision, Denial, Permit, Upkeep};
 use self::endpoint::Endpoint;
@@ -218,8 +217,7 @@ impl Gate {
         facts: &Facts,
         evidence: &Evidence,
     ) -> Judgement {
-        let certificate = route.client_certificate.as_deref();
-        if certificate.is_some_and(|patterns| !accepts(patterns, facts.client_certificate())) {
+        if !route.certificate_fits(facts) {
             return Judgement::Refuse(Denial::ClientCertificate);
         }
         let session = match evidence {
@@ -256,7 +254,7 @@ impl Gate {
         // whose page it was (RFC 6455 section 10.2).
         // So does it show its certificate; but a program that has one names no origin.
         let by_browser = identified == Identified::BySession
-            || (certificate.is_some() && facts.origin().is_some());
+            || (route.client_certificate.is_some() && facts.origin().is_some());
         let foreign = facts.upgrade() == Upgrade::WebSocket
             && by_browser
             && !self.websocket_origin_is_ours(route, facts.origin());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Method;
 
 use super::access::Access;
-use super::client_certificate::CertificatePattern;
+use super::client_certificate::{CertificatePattern, accepts};
 use super::cors::{Cors, Grant, Preflight, Preflights};
 use super::decision::Denial;
 use super::endpoint::Endpoint;
@@ -64,6 +64,12 @@ impl Route {
             Leads::Upstream(_) => None,
             Leads::Own(answer) => Some(answer),
         }
+    }
+
+    /// Whether the connection has shown what certificate the route demands, if it demands one.
+    pub(super) fn certificate_fits(&self, facts: &Facts) -> bool {
+        let patterns = self.client_certificate.as_deref();
+        patterns.is_none_or(|patterns| accepts(patterns, facts.client_certificate()))
     }
 
     fn is_exact(&self) -> bool {
@@ -295,6 +301,15 @@ impl Routes {
             return None;
         };
         let cors = self.common_cors(&set)?;
+        // A preflight brings no session, but it comes over a connection that shows a certificate or
+        // does not: without it, the app hears nothing.
+        let fits = |index| {
+            self.at(index)
+                .is_some_and(|one| one.certificate_fits(facts))
+        };
+        if cors.preflights == Preflights::Passed && !set.iter().all(fits) {
+            return None;
+        }
         let grant = Grant::of(cors, facts.origin());
         let passes = cors.preflights == Preflights::Passed
             && grant.origin().is_some()

@@ -378,14 +378,13 @@ fn a_request_that_reads_in_two_ways_is_malformed() {
             "{coding}"
         );
     }
-    let origins = [
-        ("origin", "https://app.test"),
-        ("origin", "https://evil.test"),
-    ];
-    assert_eq!(
-        gather("GET", "/", &origins).unwrap_err(),
-        Malformed::RepeatedField
-    );
+    for twice in [
+        [("origin", "https://app.test"), ("origin", "https://x.test")],
+        [("content-length", "4"), ("content-length", "5")],
+    ] {
+        let refused = gather("POST", "/", &twice).unwrap_err();
+        assert_eq!(refused, Malformed::RepeatedField);
+    }
 }
 
 // A16: only a person opening a page can be sent to sign in.

@@ -1,21 +1,31 @@
 //! One request, one answer: sent on a connection that is there or on a new one, and once more where
 //! nobody has looked at it.
 
-use http::header::{CONNECTION, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
-use http::{Request, Response, Version};
+use http::{Method, Request, Response, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::direct::{DirectError, DirectLease};
 use super::moving::Alarm;
 use super::pool::{Lease, LineLease, Need, Origin};
 use super::shared_line::SharedLease;
 use super::spare_body::SpareBody;
-use super::spare_head::SpareHead;
 use super::upload::Progress;
 use super::{ForwardError, Upstream};
 use crate::transport::body::Body;
+
+/// An answer, and where the rest of it comes from.
+#[derive(Debug)]
+pub(super) enum Answered {
+    /// Its body sees to that.
+    Direct(Response<Body>),
+    /// From this connection, which is in use as long as this is kept.
+    Carried(Response<Incoming>, Lease),
+}
 
 /// Why there is no answer, and the request where it may be sent once more.
 #[derive(Debug)]
@@ -40,35 +50,60 @@ impl Upstream {
         &self,
         request: Box<Request<Body>>,
         progress: &Progress,
-    ) -> Result<(Response<Incoming>, Lease), ForwardError> {
-        let need = if request.headers().contains_key(UPGRADE) {
-            Need::Switch
-        } else {
-            Need::Any
-        };
+    ) -> Result<Answered, ForwardError> {
+        let need = need(&request);
         let (mut request, mut tries) = (request, 0);
         let mut lease = self.pool.take(need).await?;
         loop {
             tries += 1;
-            let asked = match &mut lease {
-                Lease::Line(line) => self.ask(line, request, progress).await,
-                Lease::Shared(shared) => {
-                    Box::pin(self.ask_shared(shared, *request, progress)).await
+            let failed = match lease {
+                Lease::Direct(line) => match self.ask_directly(line, request, progress).await {
+                    Ok(response) => return Ok(Answered::Direct(response)),
+                    Err(failed) => failed,
+                },
+                Lease::Line(mut line) => match self.ask(&mut line, request, progress).await {
+                    Ok(response) => return Ok(Answered::Carried(response, Lease::Line(line))),
+                    Err(failed) => failed,
+                },
+                Lease::Shared(line) => {
+                    match Box::pin(self.ask_shared(&line, *request, progress)).await {
+                        Ok(response) => {
+                            return Ok(Answered::Carried(response, Lease::Shared(line)));
+                        }
+                        Err(failed) => failed,
+                    }
                 }
-            };
-            let failed = match asked {
-                Ok(response) => return Ok((response, lease)),
-                Err(failed) => failed,
             };
             match failed.again {
                 Some(again) if tries == 1 => {
                     request = again;
                     progress.moved.set(Instant::now());
-                    drop(lease);
                     lease = self.pool.take_newer(need).await?;
                 }
                 _ => return Err(failed.error),
             }
+        }
+    }
+
+    async fn ask_directly(
+        &self,
+        lease: DirectLease,
+        request: Box<Request<Body>>,
+        progress: &Progress,
+    ) -> Result<Response<Body>, Box<Failed>> {
+        let limit = self.settings.first_byte_timeout;
+        let reused = lease.origin() == Origin::Reused;
+        let idle = self.patience.stream;
+        match lease.ask(&request, (&progress.moved, limit), idle).await {
+            Some(Ok(response)) => Ok(response),
+            Some(Err(error)) => {
+                let gone = matches!(error, DirectError::Gone);
+                Err(Box::new(Failed {
+                    error: ForwardError::Unread(error),
+                    again: (reused && gone).then_some(request),
+                }))
+            }
+            None => Err(ForwardError::TimedOut(limit).into()),
         }
     }
 
@@ -83,10 +118,7 @@ impl Upstream {
         let Some(line) = lease.line() else {
             return Err(ForwardError::TimedOut(limit).into());
         };
-        let (sender, alarm, meter, spare) = line.parts();
-        if reused {
-            spare.keep(&request);
-        }
+        let (sender, alarm, meter) = line.parts();
         meter.start();
         // Counted from the last piece of the request: an upload may take as long as it moves.
         let answer = tokio::select! {
@@ -97,15 +129,12 @@ impl Upstream {
         match answer {
             Ok(response) => {
                 meter.stop();
-                spare.clear();
                 Ok(response)
             }
             Err(mut error) => {
                 let unsent = error.take_message().filter(|_| reused);
-                let error = error.into_error();
-                let again = unsent.or_else(|| spare.take().filter(|_| is_gone(&error)));
-                let again = again.map(Box::new);
-                let error = broken(error, progress);
+                let error = broken(error.into_error(), progress);
+                let again = unsent.map(Box::new);
                 Err(Box::new(Failed { error, again }))
             }
         }
@@ -119,10 +148,7 @@ impl Upstream {
     ) -> Result<Response<Incoming>, Box<Failed>> {
         let limit = self.settings.first_byte_timeout;
         let reused = lease.origin() == Origin::Reused;
-        let mut spare = SpareHead::default();
-        if reused {
-            spare.keep(&request);
-        }
+        let repeatable = reused && is_repeatable(&request);
         let (head, body) = request.into_parts();
         let body = SpareBody::new(body);
         let sent = Request::from_parts(self.in_http2(head.clone()), body.first());
@@ -147,7 +173,7 @@ impl Upstream {
             let again = if unseen {
                 body.second().map(|body| Request::from_parts(head, body))
             } else {
-                spare.take().filter(|_| gone)
+                (repeatable && gone).then(|| Request::from_parts(head, Body::empty()))
             };
             let again = again.map(Box::new);
             let error = broken(error, progress);
@@ -179,6 +205,29 @@ impl Upstream {
         head.version = Version::HTTP_2;
         head
     }
+}
+
+/// What the request needs of a connection.
+fn need(request: &Request<Body>) -> Need {
+    let headers = request.headers();
+    let is_framed = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
+    if headers.contains_key(UPGRADE) {
+        Need::Switch
+    } else if is_repeatable(request) && !is_framed {
+        Need::Bodiless
+    } else {
+        Need::Any
+    }
+}
+
+/// Whether sending the request twice is as good as once: it is safe, has no body, and switches to
+/// nothing.
+fn is_repeatable(request: &Request<Body>) -> bool {
+    let safe = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
+    safe && request.body().is_end_stream() && !request.headers().contains_key(UPGRADE)
 }
 
 /// The request failed, or the upstream did: whoever broke off first is told of.

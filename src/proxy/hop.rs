@@ -22,7 +22,27 @@ fn is_protected(name: &HeaderName) -> bool {
     )
 }
 
+/// Fields that this module takes away or writes anew: most messages have few of them or none, and one
+/// look at all names costs less than to look each of these up.
+fn is_of_the_hop(name: &HeaderName) -> bool {
+    matches!(
+        *name,
+        CONNECTION
+            | TE
+            | TRAILER
+            | TRANSFER_ENCODING
+            | UPGRADE
+            | CONTENT_LENGTH
+            | PROXY_AUTHENTICATE
+            | PROXY_AUTHORIZATION
+    ) || *name == KEEP_ALIVE
+        || *name == PROXY_CONNECTION
+}
+
 pub(super) fn strip_request(headers: &mut HeaderMap, upgrade: Upgrade) {
+    if !headers.keys().any(is_of_the_hop) {
+        return;
+    }
     // Looked at first: `Connection` names it, as it must (RFC 9110 section 10.1.4).
     let trailers_are_read = headers.contains_key(TE) && trailers::are_read(headers);
     strip_named(headers);
@@ -62,6 +82,10 @@ fn write_framing_anew(headers: &mut HeaderMap) {
 /// `Trailer` stays: it announces what comes behind the body, and our own connection passes only what
 /// is announced.
 pub(super) fn strip_response(headers: &mut HeaderMap) {
+    let only_length = |name: &HeaderName| *name == CONTENT_LENGTH || !is_of_the_hop(name);
+    if headers.keys().all(only_length) {
+        return;
+    }
     strip_named(headers);
     strip_always(headers);
     headers.remove(PROXY_AUTHENTICATE);

@@ -7,12 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf, Take};
 
 use crate::transport::dial::Stream;
 
 /// All that may come before an answer's body, in bytes.
-const BEFORE_A_BODY: usize = 1024 * 1024;
+pub(super) const BEFORE_A_BODY: usize = 1024 * 1024;
+/// The most bytes that are read at a time. The HTTP library doubles its room whenever that was filled,
+/// up to what a head may have; so filled, a room of 64 KiB never is.
+const PIECE: u64 = 64 * 1024 - 1;
 const UNBOUNDED: usize = usize::MAX;
 
 /// How much may still come. Only one thread has it; the type is what a connection demands that is
@@ -50,13 +53,16 @@ impl Meter {
 /// A connection with a meter.
 #[derive(Debug)]
 pub(super) struct Metered {
-    stream: Stream,
+    stream: Take<Stream>,
     meter: Meter,
 }
 
 impl Metered {
     pub(super) fn new(stream: Stream, meter: Meter) -> Self {
-        Self { stream, meter }
+        Self {
+            stream: stream.take(PIECE),
+            meter,
+        }
     }
 }
 
@@ -67,6 +73,7 @@ impl AsyncRead for Metered {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
+        self.stream.set_limit(PIECE);
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         if !self
             .meter
@@ -84,7 +91,7 @@ impl AsyncWrite for Metered {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        Pin::new(self.stream.get_mut()).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -92,19 +99,19 @@ impl AsyncWrite for Metered {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        Pin::new(self.stream.get_mut()).poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.get_ref().is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        Pin::new(self.stream.get_mut()).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        Pin::new(self.stream.get_mut()).poll_shutdown(context)
     }
 }
 

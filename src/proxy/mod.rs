@@ -3,6 +3,7 @@
 //! what we say of it.
 
 mod credentials;
+mod direct;
 mod exchange;
 mod forwarded;
 mod frames;
@@ -17,7 +18,6 @@ mod pool;
 mod settings;
 mod shared_line;
 mod spare_body;
-mod spare_head;
 mod trailers;
 mod upgrade;
 mod upload;
@@ -35,8 +35,10 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
+pub use self::direct::DirectError;
+use self::exchange::Answered;
 use self::head::Rewriter;
-use self::pool::Pool;
+use self::pool::{Lease, Pool};
 pub use self::settings::{
     HeaderRule, HostPolicy, IdentityField, Privacy, Protocol, Qualification, TlsFiles,
     UpstreamAddress, UpstreamSettings, UpstreamTls, Verification,
@@ -44,6 +46,7 @@ pub use self::settings::{
 use self::trailers::Download;
 pub use self::upgrade::{FAREWELL, TunnelEnd};
 use self::upload::{Progress, Upload};
+use crate::base::answer;
 use crate::gate::decision::Permit;
 use crate::gate::facts::Upgrade;
 use crate::transport::body::{Body, BodyError, InUse, Watched};
@@ -82,6 +85,9 @@ pub enum ForwardError {
     /// It broke off, or what it says is not HTTP.
     #[error("the upstream broke off or does not speak HTTP as it should: {0}")]
     Broken(hyper::Error),
+    /// The same, where we read the answer ourselves.
+    #[error("the upstream broke off or does not speak HTTP as it should: {0}")]
+    Unread(DirectError),
     /// The request itself did not come whole: that is the user agent's doing, not the upstream's.
     #[error("of the request: {0}")]
     Upload(BodyError),
@@ -131,7 +137,22 @@ impl Upstream {
     ) -> Result<Response<Body>, ForwardError> {
         let progress = Progress::begin();
         let (request, switch) = self.request(permit, body, &progress)?;
-        let (mut response, lease) = self.exchange(request, &progress).await?;
+        let (mut response, lease) = match self.exchange(request, &progress).await? {
+            Answered::Direct(mut response) => {
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    return Err(ForwardError::UnaskedSwitch);
+                }
+                self.rewriter.inbound(response.headers_mut());
+                return Ok(response);
+            }
+            Answered::Carried(response, lease) => (response, lease),
+        };
+        if let Err(error) = answer::check_coding(response.headers()) {
+            if let Lease::Line(line) = lease {
+                line.close();
+            }
+            return Err(ForwardError::Unread(error.into()));
+        }
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         match (switched, switch) {
             (true, Some((browser, in_use))) => {
@@ -146,7 +167,7 @@ impl Upstream {
                 let idle = self.patience.stream;
                 Ok(response.map(|body| {
                     let body = Download::new(body);
-                    Body::stream(Watched::new(body, idle).keeping(lease))
+                    Body::paced(Watched::new(body, idle).keeping(lease))
                 }))
             }
         }

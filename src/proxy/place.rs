@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::direct::IdleLines;
 use super::health::Health;
 use super::pool::IdleLine;
 use super::shared_line::SharedLines;
@@ -28,6 +29,8 @@ pub(super) struct Place {
     /// Connections that carry one request at a time, and now none. The last one back is the first
     /// one out, so that few are kept warm and the rest age away.
     pub(super) idle: RefCell<Vec<IdleLine>>,
+    /// The same, for requests without a body that may be sent twice.
+    pub(super) direct: IdleLines,
     /// Connections that carry many requests at once.
     pub(super) shared: SharedLines,
 }
@@ -114,6 +117,7 @@ impl Place {
             health: Cell::default(),
             busy: Cell::default(),
             idle: RefCell::default(),
+            direct: IdleLines::default(),
             shared: SharedLines::default(),
         }
     }

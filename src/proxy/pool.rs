@@ -1,5 +1,6 @@
 //! Connections to one upstream, of one worker: those that carry one request at a time (HTTP/1.1) are
-//! lent out alone, those that carry many (HTTP/2) to whoever comes, up to their bound.
+//! lent out alone, those that carry many (HTTP/2) to whoever comes, up to their bound. Of the former
+//! there are two kinds: for requests without a body that may be sent twice, and for all others.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,20 +10,20 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
+use super::direct::{DirectLease, DirectLine};
 use super::metered::{Meter, Metered};
 use super::moving::Alarm;
 use super::place::{Deadline, Place, choose, order};
 use super::shared_line::{SharedLease, SharedLine};
-use super::spare_head::SpareHead;
 use super::{ForwardError, Protocol, UpstreamSettings, UpstreamTls};
 use crate::transport::body::{Body, Guard};
 use crate::transport::dial::{DialError, Stream};
 use crate::transport::trust::Offer;
 
 /// No more idle connections to an address than this are kept.
-const MOST_IDLE: usize = 1024;
+pub(super) const MOST_IDLE: usize = 1024;
 /// An idle connection is not used after this long: shorter than what common servers keep.
-const IDLE_AGE: Duration = Duration::from_secs(4);
+pub(super) const IDLE_AGE: Duration = Duration::from_secs(4);
 /// The largest head of an answer, in bytes. Over HTTP/1.1 it may have 100 fields, which is what the
 /// HTTP library reads without taking memory for its tables, and what other proxies allow too.
 pub(super) const HEAD_LIMIT: usize = 256 * 1024;
@@ -30,14 +31,13 @@ pub(super) const HEAD_LIMIT: usize = 256 * 1024;
 /// A connection that waits for its next request, and since when.
 pub(super) type IdleLine = (Line, Instant);
 
-/// One connection: where requests go in, the timer that watches over them, the bound of what comes
-/// before a body, and the head of the request that is under way.
+/// One connection: where requests go in, the timer that watches over them, and the bound of what comes
+/// before a body.
 #[derive(Debug)]
 pub(super) struct Line {
     sender: SendRequest<Body>,
     alarm: Alarm,
     meter: Meter,
-    spare: SpareHead,
 }
 
 #[derive(Debug)]
@@ -52,6 +52,8 @@ pub(super) struct Pool {
 /// What a request needs of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
+    /// Whatever is spoken; the request has no body and may be sent twice.
+    Bodiless,
     /// Whatever is spoken.
     Any,
     /// That it can be switched to another protocol.
@@ -61,6 +63,7 @@ pub(super) enum Need {
 /// A connection, or a share of one, for one request.
 #[derive(Debug)]
 pub(super) enum Lease {
+    Direct(DirectLease),
     Line(LineLease),
     Shared(SharedLease),
 }
@@ -105,8 +108,8 @@ impl Pool {
             {
                 return Ok(Lease::Shared(lease));
             }
-            if let Some(lease) = idle(place).await {
-                return Ok(Lease::Line(lease));
+            if let Some(lease) = idle(place, need).await {
+                return Ok(lease);
             }
         }
         // On the heap: it is rare, and whoever waits for an answer should not be as large as a handshake.
@@ -120,7 +123,7 @@ impl Pool {
     }
 
     fn may_share(&self, need: Need) -> bool {
-        self.protocol == Protocol::Http2 && need == Need::Any
+        self.protocol == Protocol::Http2 && need != Need::Switch
     }
 
     /// A new connection to the place at `first`, or else to the next that takes one.
@@ -166,7 +169,7 @@ impl Pool {
         deadline: Deadline,
     ) -> Result<Lease, ForwardError> {
         let offer = match need {
-            Need::Any => Offer::All,
+            Need::Bodiless | Need::Any => Offer::All,
             Need::Switch => Offer::Http1,
         };
         let tls = self.tls.as_ref().map(|tls| (&tls.client, offer));
@@ -182,13 +185,31 @@ impl Pool {
         if self.may_share(need) {
             place.shared.refuse();
         }
+        if need == Need::Bodiless {
+            let line = DirectLine::new(stream);
+            return Ok(Lease::Direct(DirectLease::new(line, Origin::Fresh, place)));
+        }
         let line = Line::open(stream).await?;
         Ok(Lease::Line(LineLease::new(line, Origin::Fresh, place)))
     }
 }
 
 /// An idle connection of `place` that is ready.
-async fn idle(place: &Rc<Place>) -> Option<LineLease> {
+async fn idle(place: &Rc<Place>, need: Need) -> Option<Lease> {
+    if need == Need::Bodiless {
+        let line = place.direct.take()?;
+        return Some(Lease::Direct(DirectLease::new(line, Origin::Reused, place)));
+    }
+    if let Some(lease) = idle_line(place).await {
+        return Some(Lease::Line(lease));
+    }
+    // One of the other kind is as good, and stays what it becomes.
+    let line = place.direct.take()?;
+    let line = Line::open(line.into_stream()).await.ok()?;
+    Some(Lease::Line(LineLease::new(line, Origin::Reused, place)))
+}
+
+async fn idle_line(place: &Rc<Place>) -> Option<LineLease> {
     loop {
         let (line, since) = place.idle.borrow_mut().pop()?;
         if since.elapsed() > IDLE_AGE {
@@ -234,22 +255,19 @@ impl Line {
             sender,
             alarm: Alarm::default(),
             meter,
-            spare: SpareHead::default(),
         })
     }
 }
 
 impl Line {
-    /// Where the request goes in, the timer for the wait, the bound of what comes before a body, and
-    /// what the request is repeated from.
-    pub(super) fn parts(&mut self) -> (&mut SendRequest<Body>, &mut Alarm, &Meter, &mut SpareHead) {
+    /// Where the request goes in, the timer for the wait, and the bound of what comes before a body.
+    pub(super) fn parts(&mut self) -> (&mut SendRequest<Body>, &mut Alarm, &Meter) {
         let Self {
             sender,
             alarm,
             meter,
-            spare,
         } = self;
-        (sender, alarm, meter, spare)
+        (sender, alarm, meter)
     }
 }
 
@@ -265,6 +283,11 @@ impl LineLease {
 
     pub(super) fn origin(&self) -> Origin {
         self.origin
+    }
+
+    /// Gives the connection up: what came on it is not understood.
+    pub(super) fn close(mut self) {
+        self.line = None;
     }
 
     /// The connection.

@@ -16,12 +16,13 @@ use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::drain::{Drained, Stage};
 use super::entrance::Entrance;
+use super::heap;
 use super::load::Load;
 use super::preface::{self, Spoken};
 use super::rest::{self, Woken};
@@ -89,8 +90,11 @@ pub(super) async fn serve<S: Service>(
         Box::pin(http2::serve(stream, peer, &watch, &shared, drained)).await;
         return;
     }
+    let most = most_of_head(&shared.limits);
     // Whoever connects and says nothing holds nothing.
-    if rest::until_read(&mut stream, &watch, &mut drained).await == Woken::Over {
+    if !stream.has_ahead()
+        && rest::until_read(&mut stream, most, &watch, &mut drained).await == Woken::Over
+    {
         return;
     }
     loop {
@@ -106,10 +110,16 @@ pub(super) async fn serve<S: Service>(
             return;
         };
         stream = resting;
-        if rest::until_read(&mut stream, &watch, &mut drained).await == Woken::Over {
+        if rest::until_read(&mut stream, most, &watch, &mut drained).await == Woken::Over {
             return;
         }
     }
+}
+
+/// How much is read of one head. What exceeds a limit by a little is read whole, so that it can be
+/// told and logged like any other refusal; what exceeds it by more, hyper refuses with a bare 431.
+fn most_of_head(limits: &Limits) -> usize {
+    limits.header_block.saturating_add(MORE_BYTES)
 }
 
 /// Speaks HTTP/1.1 until the connection ends, or gives it back to rest.
@@ -120,11 +130,10 @@ async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     shared: &Rc<Shared<S>>,
     drained: &mut Drained,
 ) -> Option<WatchedStream<T>> {
-    // What exceeds a limit by a little is read whole, so that it can be told and logged like any
-    // other refusal; what exceeds it by more, hyper refuses with a bare 431.
-    let buffer = shared.limits.header_block.saturating_add(MORE_BYTES);
     let mut builder = http1::Builder::new();
-    builder.half_close(false).max_buf_size(buffer);
+    builder
+        .half_close(false)
+        .max_buf_size(most_of_head(&shared.limits));
     // Left alone, its own limit needs no memory for the tables of each head.
     if shared.limits.header_fields != HYPER_FIELDS {
         builder.max_headers(shared.limits.header_fields.saturating_add(MORE_FIELDS));
@@ -136,9 +145,10 @@ async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             request.extensions_mut().insert(in_use.clone());
         }
         let peer = peer.clone();
+        // At once, so that nothing rests that has a request.
+        let busy = watch.busy(&shared.seconds, shared.load.one_more());
+        watch.has_body(!request.body().is_end_stream());
         async move {
-            let busy = watch.busy(&shared.seconds, shared.load.one_more());
-            watch.has_body(!request.body().is_end_stream());
             let mut response = answer(&shared, request, peer).await;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 watch.switched(&shared.seconds);
@@ -160,15 +170,13 @@ async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             _ = &mut connection => return None,
             wish = watch.wished() => match wish {
                 Wish::End => return None,
-                Wish::Rest if watch.may_rest(&shared.seconds) => {
-                    let parts = connection.into_parts()?;
-                    let mut stream = parts.io.into_inner();
-                    stream.put_back(parts.read_buf);
-                    return Some(stream);
-                }
+                Wish::Rest if watch.may_rest(&shared.seconds) => return rested(connection),
                 Wish::Rest | Wish::Look => {}
             },
             () = drained.reached(Stage::Draining) => break,
+            // All that has come was read, and is a faultless part of a head. Last, since a stop waits
+            // for the rest of it here.
+            () = at_head(watch) => return rested(connection),
         }
     }
     let mut connection = pin!(connection);
@@ -190,6 +198,32 @@ async fn speak<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         () = drained.reached(Stage::Ended) => {}
     }
     None
+}
+
+/// Resolves if a head has begun and is not whole: to be asked after the connection was.
+fn at_head(watch: &Watch) -> impl Future<Output = ()> {
+    poll_fn(|_| {
+        if watch.is_at_head() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+}
+
+/// What a connection that is taken apart needs to be put together again.
+fn rested<T: AsyncRead + AsyncWrite + Unpin + Send + 'static, S>(
+    connection: http1::UpgradeableConnection<TokioIo<WatchedStream<T>>, S>,
+) -> Option<WatchedStream<T>>
+where
+    S: HttpService<Incoming, ResBody = Body>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let parts = connection.into_parts()?;
+    let mut stream = parts.io.into_inner();
+    stream.put_back(parts.read_buf);
+    heap::freed();
+    Some(stream)
 }
 
 /// Answers one request, if its head is within the limits. A panic costs this request alone.

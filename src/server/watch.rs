@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
@@ -17,8 +17,8 @@ use super::Limits;
 use super::load::Counted;
 use crate::transport::body::Guard;
 
-/// After this many seconds in which nothing happened a connection gives back what it holds.
-const RESTLESS: u32 = 2;
+/// After this many whole seconds in which nothing happened a connection gives back what it holds.
+const RESTLESS: u32 = 1;
 
 /// What the sweep wants of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,6 +175,13 @@ impl Watch {
             && self.still(seconds) >= RESTLESS
     }
 
+    /// Whether a head has begun and is not whole, and nothing is needed for it but the socket.
+    pub(super) fn is_at_head(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == Phase::Head as u8
+            && !self.blocked.load(Ordering::Relaxed)
+            && !self.unread.load(Ordering::Relaxed)
+    }
+
     /// It rests, or no longer.
     pub(super) fn rest(&self, resting: bool) {
         self.resting.store(resting, Ordering::Relaxed);
@@ -269,6 +276,13 @@ impl<S> WatchedStream<S> {
     pub(super) fn put_back(&mut self, read: Bytes) {
         self.ahead = read;
         self.let_go();
+    }
+
+    /// Takes what was given back, and nobody has read since.
+    pub(super) fn take_back(&mut self) -> BytesMut {
+        let ahead = std::mem::take(&mut self.ahead);
+        // A copy: a few bytes of a large buffer keep all of it.
+        BytesMut::from(ahead.as_ref())
     }
 
     /// No bytes are still a share in the buffer that they were read into.

@@ -11,6 +11,8 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::paced::Paced;
+
 /// A body that broke off. The cause was logged where it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
@@ -79,6 +81,13 @@ impl Body {
             kind: Kind::Stream(Box::pin(stream)),
             guard: None,
         }
+    }
+
+    /// A stream of which one piece at a time is on its way: the next is asked for when the last was
+    /// written, or thrown away.
+    #[must_use]
+    pub fn paced(stream: impl HttpBody<Data = Bytes, Error = BodyError> + 'static) -> Self {
+        Self::stream(Paced::new(stream))
     }
 
     /// The same body, with a guard more that is dropped when it has ended.

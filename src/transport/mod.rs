@@ -3,6 +3,7 @@
 pub mod body;
 pub mod dial;
 pub mod http_client;
+mod paced;
 pub mod race;
 pub mod reach;
 pub mod resolve;

@@ -256,3 +256,41 @@ fn a_body_of_another_length_than_was_said_is_no_request() {
     assert_eq!(connection.post(&fields, b"four").answer().status, 200);
     assert_eq!(world.app.last().body(), b"four");
 }
+
+// M3: an app hears of one length, and of a number.
+#[test]
+fn a_length_that_is_said_twice_or_oddly_reaches_the_app_once_and_as_a_number() {
+    let world = world(OPEN);
+    let mut connection = Http2::connect(world.gate.address);
+    let rows: [(&[&str], &[u8]); 5] = [
+        (&["4", "4"], b"four"),
+        (&["4", "004"], b"four"),
+        (&["0004"], b"four"),
+        (&[""], b""),
+        (&["", "0"], b""),
+    ];
+    for (lengths, body) in rows {
+        for method in ["POST", "GET"] {
+            let mut fields = asking(method, "/sum");
+            fields.extend(lengths.iter().map(|length| ("content-length", *length)));
+            let outcome = connection.post(&fields, body);
+            assert_eq!(outcome.answer().status, 200, "{lengths:?}");
+            let arrived = world.app.last();
+            let said = arrived.fields("Content-Length");
+            assert_eq!(said, [body.len().to_string()], "{lengths:?}");
+            assert!(
+                arrived.fields("Transfer-Encoding").is_empty(),
+                "{lengths:?}"
+            );
+            assert_eq!(arrived.body(), body, "{lengths:?}");
+        }
+    }
+    // The same where the head is all there is.
+    for lengths in [&[""][..], &["0", "0"], &["", "00"]] {
+        let mut fields = asking("GET", "/sum");
+        fields.extend(lengths.iter().map(|length| ("content-length", *length)));
+        assert_eq!(connection.ask(&fields).answer().status, 200, "{lengths:?}");
+        let said = world.app.last().fields("Content-Length");
+        assert_eq!(said, ["0"], "{lengths:?}");
+    }
+}

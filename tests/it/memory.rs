@@ -79,6 +79,32 @@ fn who_sends_drop_by_drop_holds_little() {
     }
 }
 
+// Q2: of a head that is not whole the gate holds what came of it, and no buffers.
+#[test]
+fn who_does_not_end_a_head_holds_what_was_sent() {
+    let app = Upstream::start();
+    let gate = OwnProcess::before(&app.url(), "");
+    let grown = growth(&gate, || {
+        let wires = (0..400).map(|_| {
+            let mut wire = Wire::connect(gate.address);
+            wire.send("GET /x HTTP/1.1\r\nHost: gate.test\r\nX-Long: x");
+            wire
+        });
+        let wires = wires.collect::<Vec<_>>();
+        // Every one of them was read when a later one is answered by the same worker: the workers
+        // take turns.
+        for _ in 0..64 {
+            let answer = try_exchange(gate.address, "GET /x HTTP/1.1\r\nHost: gate.test\r\n\r\n");
+            assert_eq!(answer.unwrap().status, 200);
+        }
+        wires
+    });
+    assert!(
+        grown < 3 * MIB,
+        "{grown} KiB for 400 that do not end a head"
+    );
+}
+
 // Q4: heads as large as can be are refused fast and held by nobody.
 #[test]
 fn heads_that_are_too_large_leave_nothing() {

@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, StatusCode, Version};
 
 use crate::app::iso_time::Timestamp;
 use crate::app::log_line::{Level, Line};
-use crate::app::log_names::{SessionName, UserName, write_client_address};
+use crate::app::log_names::{SessionName, SessionNames, UserName, write_client_address};
 use crate::app::log_sink::{LogSink, Worth};
 use crate::app::reference::Reference;
 use crate::app::respond::fault::{Blame, Fault};
@@ -66,6 +66,8 @@ pub struct AccessLog {
     sink: LogSink,
     least: Level,
     buffer: String,
+    /// The names of sessions, for the records of this log.
+    pub(super) names: SessionNames,
 }
 
 impl AccessLog {
@@ -76,6 +78,7 @@ impl AccessLog {
             sink,
             least,
             buffer: String::with_capacity(1024),
+            names: SessionNames::default(),
         }
     }
 
@@ -142,7 +145,6 @@ impl AccessLog {
     }
 }
 
-/// The level follows from whose fault it is; an answer of the app's own is its own business.
 /// The version as the registry writes it (RFC 9110 section 2.5, RFC 7301 for the name).
 fn protocol(version: Version) -> &'static str {
     match version {
@@ -152,6 +154,7 @@ fn protocol(version: Version) -> &'static str {
     }
 }
 
+/// The level follows from whose fault it is; an answer of the app's own is its own business.
 fn level(fault: Option<&Fault>) -> Level {
     match fault.map(Fault::blame) {
         None | Some(Blame::UserAgent) => Level::Info,

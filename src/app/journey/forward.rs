@@ -58,11 +58,11 @@ impl Worker {
                     make_private(response.headers_mut());
                 }
                 // A late answer could bring back a session that was ended, or replaced, meanwhile.
-                let prompt = asked.elapsed() <= PROMPT;
-                if upkeep == Upkeep::Reseal && prompt {
+                let took = asked.elapsed();
+                if upkeep == Upkeep::Reseal && took <= PROMPT {
                     reseal(&mut response, visit);
                 }
-                let upstream = Some(asked.elapsed());
+                let upstream = Some(took);
                 Outcome {
                     response,
                     told: Told { upstream, ..told },

@@ -10,7 +10,6 @@ use hyper::body::{Body as _, Incoming};
 use super::{Equipped, Worker};
 use crate::app::access_log::AccessRecord;
 use crate::app::iso_time::Timestamp;
-use crate::app::log_names::SessionName;
 use crate::app::pages::Circumstances;
 use crate::app::reference::LazyReference;
 use crate::app::reply::{Answer, Reply};
@@ -101,7 +100,7 @@ impl Worker {
         let session = told
             .session
             .as_ref()
-            .map(|session| SessionName::of(&session.id));
+            .map(|session| access_log.names.of(&session.id));
         let route = told
             .route
             .and_then(|index| equipped.generation.gate.named_route(index));

@@ -123,9 +123,10 @@ impl Fault {
         match error {
             ForwardError::Connect(_) => Self::UpstreamConnect(failure()),
             ForwardError::TimedOut(_) => Self::UpstreamTimeout(failure()),
-            ForwardError::Broken(_) | ForwardError::UnaskedSwitch | ForwardError::NoSwitch => {
-                Self::UpstreamProtocol(failure())
-            }
+            ForwardError::Broken(_)
+            | ForwardError::Unread(_)
+            | ForwardError::UnaskedSwitch
+            | ForwardError::NoSwitch => Self::UpstreamProtocol(failure()),
             ForwardError::Upload(error) => Self::RequestBody(*error),
             ForwardError::IdentityTooLarge(header, limit) => Self::IdentityTooLarge {
                 header: header.clone(),

@@ -36,6 +36,7 @@ fn rewrite(head: &mut Parts, length: Length) {
         head.headers.insert(HOST, host);
     }
     join_crumbs(&mut head.headers);
+    say_length_once(&mut head.headers);
     if length == Length::Unsaid {
         let chunked = HeaderValue::from_static("chunked");
         head.headers.insert(TRANSFER_ENCODING, chunked);
@@ -53,6 +54,27 @@ pub(super) fn without_body(response: Response<Body>) -> Response<Body> {
             .insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     Response::from_parts(head, Body::empty())
+}
+
+/// One line with one number out of several that say the same (RFC 9110 section 8.6), as the library
+/// read them: it takes digits, and nothing at all for 0, and has refused what contradicts itself. If
+/// it had not, all of them would stay, and be refused with the head.
+fn say_length_once(headers: &mut HeaderMap) {
+    let mut said = headers.get_all(CONTENT_LENGTH).iter().map(number);
+    let Some(Some(length)) = said.next() else {
+        return;
+    };
+    if said.all(|other| other == Some(length)) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+}
+
+fn number(value: &HeaderValue) -> Option<u64> {
+    match value.to_str() {
+        Ok("") => Some(0),
+        Ok(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
+        Ok(_) | Err(_) => None,
+    }
 }
 
 /// One line of cookies out of many (RFC 9113 section 8.2.3).

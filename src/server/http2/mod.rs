@@ -2,18 +2,22 @@
 //!
 //! What one connection may cost at most: [`STREAM_WINDOW`] of a request body that nobody takes, for
 //! all streams together [`CONNECTION_WINDOW`]; of each answer [`SEND_BUFFER`] and the piece in hand,
-//! for a peer that opens its windows and does not read; and one head at a time that is not whole.
+//! for a peer that opens its windows and does not read, and what is gathered for one turn; and one head at a time that is not whole.
 
 #[cfg(test)]
 mod tests;
 
+mod gather;
 mod head;
 mod meter;
 mod streams;
 
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use http::{Method, Request};
 use hyper::body::Incoming;
@@ -22,6 +26,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use self::gather::{Outlet, gathering};
 use self::meter::Metered;
 use self::streams::{Spawner, Streams, Verdict};
 use super::connection::{Shared, answer};
@@ -70,8 +75,8 @@ pub(super) async fn serve<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send +
         }
     });
     let builder = builder(&shared.limits, Spawner::new(&streams));
-    let stream = TokioIo::new(Metered::new(stream, shared.seconds.clone()));
-    let mut connection = Box::pin(builder.serve_connection(stream, service));
+    let (stream, outlet) = gathering(Metered::new(stream, shared.seconds.clone()));
+    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
     // What comes after a last GOAWAY is ignored for a while, so that the peer can read that.
     watch.has_body(true);
     watch.look_at(streams.due());
@@ -79,7 +84,7 @@ pub(super) async fn serve<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send +
         tokio::select! {
             biased;
             // An error is the peer's doing; it was told by a GOAWAY.
-            _ = &mut connection => break,
+            () = poll_fn(|context| turn(connection.as_mut(), &outlet, context)) => break,
             wish = watch.wished() => match wish {
                 Wish::End => break,
                 Wish::Rest => {}
@@ -96,7 +101,7 @@ pub(super) async fn serve<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send +
                 connection.as_mut().graceful_shutdown();
                 break tokio::select! {
                     biased;
-                    _ = &mut connection => {}
+                    () = poll_fn(|context| turn(connection.as_mut(), &outlet, context)) => {}
                     () = watch.ended() => {}
                     () = drained.reached(Stage::Ended) => {}
                 };
@@ -104,6 +109,22 @@ pub(super) async fn serve<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send +
         }
     }
     streams.end();
+}
+
+/// One turn of a connection, and then what it has written. It is over when the peer is gone, too.
+fn turn<T: AsyncWrite + Unpin>(
+    connection: Pin<&mut impl Future>,
+    outlet: &Outlet<T>,
+    context: &mut Context<'_>,
+) -> Poll<()> {
+    let ended = connection.poll(context).is_ready();
+    match outlet.poll_drain(context) {
+        Poll::Ready(Ok(())) if !ended => Poll::Pending,
+        // What it said last is on its way, or never will be.
+        Poll::Ready(_) => Poll::Ready(()),
+        Poll::Pending if ended => Poll::Ready(()),
+        Poll::Pending => Poll::Pending,
+    }
 }
 
 fn builder(limits: &Limits, spawner: Spawner) -> http2::Builder<Spawner> {

@@ -100,6 +100,13 @@ impl Client {
         turns().await;
     }
 
+    /// Reads an answer that begins with this status.
+    async fn hear_status(&mut self, status: &str) {
+        let mut heard = [0; 12];
+        self.pipe.read_exact(&mut heard).await.unwrap();
+        assert_eq!(heard, format!("HTTP/1.1 {status}").as_bytes());
+    }
+
     async fn is_closed(&mut self) -> bool {
         turns().await;
         let mut rest = Vec::new();
@@ -187,6 +194,109 @@ fn a_connection_in_the_middle_of_a_body_does_not_rest() {
             client.pass(5).await;
             assert_eq!(*client.asked.borrow(), ["/first"], "{field}");
         }
+    });
+}
+
+// Q1: who sends a head drop by drop holds no more than who sends nothing.
+#[test]
+fn a_head_that_comes_drop_by_drop_holds_no_buffers_and_is_answered() {
+    story(async {
+        for before in ["", FIRST] {
+            let mut client = Client::connect();
+            if !before.is_empty() {
+                client.say(before).await;
+                client.hear("/first").await;
+            }
+            let (last, drops) = SECOND.as_bytes().split_last().unwrap();
+            for (at, drop) in drops.iter().enumerate() {
+                client.say(&char::from(*drop).to_string()).await;
+                assert!(client.watch.is_resting(), "after {at} of {before:?}");
+            }
+            client.say(&char::from(*last).to_string()).await;
+            client.hear("/second").await;
+            assert!(!client.watch.is_resting());
+        }
+    });
+}
+
+#[test]
+fn lines_are_found_in_whatever_pieces_and_with_whatever_ends() {
+    story(async {
+        for head in [
+            "GET /second HTTP/1.1\nHost: a\n\n",
+            "GET /second HTTP/1.1\nHost: a\n\r\n",
+            "GET /second HTTP/1.1\r\nHost: a\r\n\n",
+            "\r\n\r\nGET /second HTTP/1.1\r\nHost: a\r\n\r\n",
+        ] {
+            for first in 1..head.len() - 1 {
+                for second in [first + 1, head.len() - 1] {
+                    let mut client = Client::connect();
+                    client.say(head.get(..first).unwrap()).await;
+                    client.say(head.get(first..second).unwrap()).await;
+                    client.say(head.get(second..).unwrap()).await;
+                    client.hear("/second").await;
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn what_follows_a_head_that_came_in_pieces_is_the_next_request() {
+    story(async {
+        let (begin, end) = SECOND.split_at(20);
+        let mut client = Client::connect();
+        client.say(begin).await;
+        client.say(&format!("{end}{FIRST}{begin}")).await;
+        client.hear("/first").await;
+        assert_eq!(*client.asked.borrow(), ["/second", "/first"]);
+        client.say(end).await;
+        client.hear("/second").await;
+    });
+}
+
+#[test]
+fn what_is_no_head_is_told_so_at_once() {
+    story(async {
+        for broken in [
+            "\u{1}",
+            "GET / HTTP/1.1\r\nHost a\r\n",
+            "GET / HTTP/3.1\r\n",
+        ] {
+            let mut client = Client::connect();
+            client.say(broken).await;
+            client.hear_status("400").await;
+        }
+    });
+}
+
+// Q4: a head in pieces may be as large as one that comes whole, and no larger.
+#[test]
+fn a_head_that_grows_too_large_in_pieces_is_refused() {
+    story(async {
+        let mut client = Client::connect();
+        client.say("GET / HTTP/1.1\r\nHost: a\r\nX-Large: ").await;
+        let most = client.limits.header_block + 8 * 1024;
+        for _ in 0..most / 1024 - 1 {
+            client.say(&"x".repeat(1024)).await;
+            assert!(client.watch.is_resting());
+        }
+        client.say(&"x".repeat(1024)).await;
+        client.hear_status("431").await;
+    });
+}
+
+// Q9: a request that has begun when the stop comes is served.
+#[test]
+fn a_drain_waits_for_the_rest_of_a_head() {
+    story(async {
+        let (begin, end) = SECOND.split_at(20);
+        let mut client = Client::connect();
+        client.say(begin).await;
+        client.drain.move_on(Stage::Draining);
+        tokio::time::sleep(super::LULL * 2).await;
+        client.say(end).await;
+        client.hear("/second").await;
     });
 }
 

@@ -14,7 +14,13 @@ const ROUTES: &str = "routes:
   - { match: { path: /any }, access: { client_certificate: [any] } }
   - { match: { path: /robot }, access: { client_certificate: [\"uri:spiffe://corp/*\", \"dns:*.robots.test\"] } }
   - { match: { path: /device }, access: { client_certificate: [any], signed_in: true } }
-  - { match: { path: /admin }, access: { client_certificate: [any], groups: [admins] } }";
+  - { match: { path: /admin }, access: { client_certificate: [any], groups: [admins] } }
+  - match: { path: /passed }
+    access: { client_certificate: [\"uri:spiffe://corp/*\"] }
+    cors: { origins: [\"*\"], preflights: passed }
+  - match: { path: /answered }
+    access: { client_certificate: [any] }
+    cors: { origins: [\"*\"] }";
 
 fn world(desk: &Desk, asked: &str) -> World {
     let pair = desk.pair("gate", &["gate.test"]);
@@ -115,6 +121,33 @@ fn nothing_but_the_handshake_counts_as_a_certificate() {
         );
     }
     assert!(world.app.arrived().is_empty());
+}
+
+// I11, R2: a preflight brings no session, but it comes over a connection: an app that nobody reaches
+// without a certificate hears of no preflight without one.
+#[test]
+fn a_preflight_without_the_certificate_does_not_reach_the_app() {
+    let desk = Desk::new();
+    let world = world(&desk, "request");
+    let asked = |client: &TlsClient, path: &str| {
+        let mut tunnel = client.connect(world.gate.address, "gate.test").unwrap();
+        let fields =
+            "Host: gate.test\r\nOrigin: https://x.test\r\nAccess-Control-Request-Method: GET";
+        let request = format!("OPTIONS {path} HTTP/1.1\r\n{fields}\r\n\r\n");
+        tunnel.ask(&request).unwrap()
+    };
+    let other = showing(&desk, &desk, "spiffe://elsewhere/robot");
+    for client in [&desk.client(), &other] {
+        let (status, text) = asked(client, "/passed");
+        assert_eq!(status, 403);
+        assert!(text.contains("client_certificate"), "{text}");
+    }
+    // What the gate answers itself is no secret, and browsers ask without a certificate.
+    assert_eq!(asked(&desk.client(), "/answered").0, 204);
+    assert!(world.app.arrived().is_empty());
+    let robot = showing(&desk, &desk, "spiffe://corp/ns/robot");
+    assert_eq!(asked(&robot, "/passed").0, 200);
+    assert_eq!(world.app.last().request_line(), "OPTIONS /passed HTTP/1.1");
 }
 
 // R3: each handshake shows its certificate: none is remembered from one before.

@@ -84,7 +84,11 @@ impl TlsClient {
 impl Tunnel {
     /// Asks for `path`; the status and everything after the head.
     pub(crate) fn get(&mut self, path: &str) -> io::Result<(u16, String)> {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: gate.test\r\n\r\n");
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: gate.test\r\n\r\n"))
+    }
+
+    /// The same for the request that stands here.
+    pub(crate) fn ask(&mut self, request: &str) -> io::Result<(u16, String)> {
         self.stream.write_all(request.as_bytes())?;
         let mut bytes = Vec::new();
         let mut buffer = [0; 16 * 1024];
