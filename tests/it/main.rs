@@ -109,6 +109,8 @@ mod proxy_protocol; // a trusted proxy says whose a connection is, and nobody el
 #[cfg(test)]
 mod real_upstreams; // servers that others wrote see no request that the gate did not send
 #[cfg(test)]
+mod registry; // images are pushed and pulled in one piece and in many, and nothing of them is kept
+#[cfg(test)]
 mod regressions; // what an attack once found, held shut
 #[cfg(test)]
 mod renewal; // the provider is asked again, once, and nobody notices
@@ -136,3 +138,5 @@ mod support;
 mod surroundings; // the machine around the process: its names, its roots, its environment
 #[cfg(test)]
 mod tunnels; // the end of a tunnel is told in its own language, and an idle one costs little
+#[cfg(test)]
+mod websockets; // messages of others' WebSockets come and go as they are, whatever their size

@@ -2,85 +2,24 @@
 //! that the gate did not send. `framing` has what is sent.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
-
-use tempfile::TempDir;
 
 use crate::framing::{Comes, corpus};
 use crate::support::own_process::OwnProcess;
 use crate::support::raw::{PATIENCE, Wire};
+use crate::support::server::Server;
 
-/// A server, which notes each request that it sees as a line: method and target.
-struct Server {
-    child: Child,
-    folder: TempDir,
-    address: SocketAddr,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Asked first, so that it ends its own children.
-        let pid = self.child.id().to_string();
-        drop(Command::new("kill").args(["-TERM", &pid]).status());
-        let late = Instant::now() + PATIENCE;
-        while Instant::now() < late && matches!(self.child.try_wait(), Ok(None)) {
-            std::thread::yield_now();
-        }
-        drop(self.child.kill());
-        drop(self.child.wait());
+/// How often a server, which notes method and target, saw each target that begins with a slash and one of our words.
+fn seen(server: &Server) -> BTreeMap<String, usize> {
+    let mut seen = BTreeMap::new();
+    for line in server.read("seen").lines() {
+        let target = line.split(' ').nth(1).unwrap_or(line);
+        *seen.entry(target.to_owned()).or_insert(0) += 1;
     }
-}
-
-impl Server {
-    /// Starts what `command` makes of a folder and an address.
-    fn start(command: impl Fn(&Path, SocketAddr) -> Command) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("seen"), "").unwrap();
-        // None of them tells which port the kernel gave it: it is asked for one beforehand.
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let mut command = command(folder.path(), address);
-        let said = std::fs::File::create(folder.path().join("said")).unwrap();
-        let child = command
-            .current_dir(folder.path())
-            .env("SEEN", folder.path().join("seen"))
-            .stdin(Stdio::null())
-            .stdout(said.try_clone().unwrap())
-            .stderr(said)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let mut server = Self {
-            child,
-            folder,
-            address,
-        };
-        let late = Instant::now() + PATIENCE;
-        while TcpStream::connect(address).is_err() {
-            let ended = server.child.try_wait().unwrap().is_some();
-            assert!(!ended && Instant::now() < late, "{}", server.read("said"));
-            std::thread::yield_now();
-        }
-        server
-    }
-
-    fn read(&self, name: &str) -> String {
-        let bytes = std::fs::read(self.folder.path().join(name)).unwrap();
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-
-    /// How often it saw each target that begins with a slash and one of our words.
-    fn seen(&self) -> BTreeMap<String, usize> {
-        let mut seen = BTreeMap::new();
-        for line in self.read("seen").lines() {
-            let target = line.split(' ').nth(1).unwrap_or(line);
-            *seen.entry(target.to_owned()).or_insert(0) += 1;
-        }
-        seen
-    }
+    seen
 }
 
 fn support(name: &str) -> PathBuf {
@@ -154,6 +93,36 @@ fn node(folder: &Path, address: SocketAddr) -> Command {
     command
 }
 
+/// Which of the two requests is noted: the one that comes to the proxy, or the one it makes of that.
+#[derive(Clone, Copy)]
+enum Noted {
+    Before,
+    Behind,
+}
+
+fn haproxy(noted: Noted, folder: &Path, address: SocketAddr) -> Command {
+    // With the status in it: a line of nothing but the request is written before the answer and after.
+    let noting =
+        "  log stdout format raw local0\n  log-format \"%HM %HU %ST\"\n  option dontlognull\n";
+    let (before, behind) = match noted {
+        Noted::Before => (noting, ""),
+        Noted::Behind => ("", noting),
+    };
+    let socket = folder.join("behind");
+    let socket = socket.display();
+    let text = format!(
+        "defaults\n  mode http\n  timeout connect 20s\n  timeout client 20s\n  timeout server 20s\nfrontend before\n  bind {address}\n{before}  default_backend app\nbackend app\n  server app unix@{socket}\nfrontend behind\n  bind unix@{socket}\n{behind}  http-request return status 200 content-type text/plain string ok\n"
+    );
+    let file = folder.join("haproxy.cfg");
+    std::fs::write(&file, text).unwrap();
+    // What it notes goes to its standard output only.
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "exec haproxy -db -f \"$0\" >\"$SEEN\""]);
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.arg(file).env("PATH", format!("{path}:/usr/sbin"));
+    command
+}
+
 /// Sends everything; each case and what follows it have targets of their own.
 fn differential(command: impl Fn(&Path, SocketAddr) -> Command) {
     let server = Server::start(command);
@@ -183,17 +152,17 @@ fn differential(command: impl Fn(&Path, SocketAddr) -> Command) {
     let late = Instant::now() + PATIENCE;
     while !expected
         .iter()
-        .all(|target| server.seen().contains_key(target))
+        .all(|target| seen(&server).contains_key(target))
     {
-        let seen = server.seen();
+        let now = seen(&server);
         let missing: Vec<_> = expected
             .iter()
-            .filter(|one| !seen.contains_key(*one))
+            .filter(|one| !now.contains_key(*one))
             .collect();
         assert!(Instant::now() < late, "{missing:?} {}", server.read("said"));
     }
     let sent = gate.access_log();
-    for (target, times) in server.seen() {
+    for (target, times) in seen(&server) {
         assert_eq!(times, 1, "{target} was sent once");
         let path = format!("\"path\":\"{target}\"");
         let of_it = sent.iter().filter(|line| line.contains(&path));
@@ -230,4 +199,11 @@ fn uvicorn_sees_no_request_that_was_not_sent() {
 #[test]
 fn node_sees_no_request_that_was_not_sent() {
     differential(node);
+}
+
+// L14: neither HAProxy nor what is behind it, which reads what HAProxy made of the request.
+#[test]
+fn haproxy_and_what_is_behind_it_see_no_request_that_was_not_sent() {
+    differential(|folder, address| haproxy(Noted::Before, folder, address));
+    differential(|folder, address| haproxy(Noted::Behind, folder, address));
 }

@@ -3,10 +3,11 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Program } from './process.mjs';
+import { Program, freePorts } from './process.mjs';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const BIN = join(process.env.SIDEGATE_TEST_APPS ?? join(HERE, '../../../target/apps-venv'), 'bin');
+const GRADIO = process.env.SIDEGATE_TEST_GRADIO ?? join(HERE, '../../../target/gradio-venv');
 
 // JupyterLab. `arguments` come after those that every operator would give it.
 export class JupyterLab {
@@ -68,6 +69,34 @@ export class Streamlit {
       { HOME: this.home },
     );
     const [, url] = await this.program.says(/URL: (http:\/\/127\.0\.0\.1:\d+)/);
+    this.url = url;
+  }
+
+  async stop() {
+    await this.program?.stop();
+  }
+}
+
+// Gradio, running ../apps/counting.py.
+export class Gradio {
+  constructor({ folder }) {
+    this.home = folder;
+  }
+
+  async start() {
+    const [port] = await freePorts(1);
+    this.program = new Program(
+      join(GRADIO, 'bin/python'),
+      ['-u', join(HERE, '../apps/counting.py')],
+      // It asks nobody about anything.
+      {
+        HOME: this.home,
+        GRADIO_SERVER_PORT: String(port),
+        GRADIO_ANALYTICS_ENABLED: 'False',
+        HF_HUB_OFFLINE: '1',
+      },
+    );
+    const [, url] = await this.program.says(/URL: +(http:\/\/127\.0\.0\.1:\d+)/);
     this.url = url;
   }
 

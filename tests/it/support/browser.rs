@@ -221,7 +221,8 @@ impl Browser {
         self.submit(to.as_str(), page.url.as_str(), &body.finish())
     }
 
-    fn cookie_field(&self, url: &Url) -> String {
+    /// What a request for `url` says in its `Cookie` field.
+    pub(crate) fn cookie_field(&self, url: &Url) -> String {
         let host = url.host_str().unwrap_or_default();
         let fits = |cookie: &&Cookie| {
             let domain = match &cookie.domain {

@@ -10,6 +10,7 @@ pub(crate) mod own_process;
 pub(crate) mod process;
 pub(crate) mod provider;
 pub(crate) mod raw;
+pub(crate) mod server;
 pub(crate) mod tls_app;
 pub(crate) mod tls_client;
 pub(crate) mod upstream;

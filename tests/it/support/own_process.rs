@@ -5,10 +5,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::time::Instant;
 
 use tempfile::TempDir;
 
-use super::instance::{key_file, secret_file};
+use super::browser::Browser;
+use super::instance::{PUBLIC, key_file, register, secret_file};
+use super::provider::TestProvider;
 use super::raw::PATIENCE;
 
 /// A running gate. It is killed when it is dropped.
@@ -63,6 +66,25 @@ impl OwnProcess {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sidegate"));
         command.arg("run");
         Self::start(command, folder)
+    }
+
+    /// A browser in which `username` has signed in at `provider`, where the gate is registered.
+    pub(crate) fn signed_in(&self, provider: &TestProvider, username: &str) -> Browser {
+        register(provider, "dashboards", "/oauth2/callback");
+        let mut browser = Browser::new().resolve(PUBLIC, self.address);
+        let late = Instant::now() + PATIENCE;
+        let form = loop {
+            let page = browser.visit(&format!("{PUBLIC}/"));
+            // The first may come before the provider is known.
+            if page.answer.status != 503 {
+                break page;
+            }
+            assert!(Instant::now() < late, "{:?}", page.answer);
+        };
+        let ended = browser.sign_in(&form, username);
+        let url = ended.url.as_str();
+        assert!(url.starts_with(PUBLIC), "{url}: {:?}", ended.answer);
+        browser
     }
 
     /// Before `app`, with `listen` and `probes` among these lines.
