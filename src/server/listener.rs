@@ -22,6 +22,11 @@ use crate::base::peer::{Peer, PeerAddress};
 /// How many connections the kernel may hold for us.
 const BACKLOG: i32 = 1024;
 
+/// How many bytes the kernel takes from us for one connection that are not yet on their way. Without a
+/// bound it takes megabytes for somebody who reads slowly, which no limit of ours sees.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 * 1024;
+
 /// A bound socket, and which listener of the configuration it belongs to.
 #[derive(Debug)]
 pub struct Listener {
@@ -59,6 +64,9 @@ impl Listener {
         passed: &mut Passed,
     ) -> io::Result<Vec<Self>> {
         let bound = Bound::bind(address, passed)?;
+        for bound in &bound {
+            bound.limit_unsent();
+        }
         let with_entrance = |bound| Self { bound, entrance };
         Ok(bound.into_iter().map(with_entrance).collect())
     }
@@ -94,6 +102,15 @@ impl Listener {
 }
 
 impl Bound {
+    /// Every connection that is accepted inherits it. Where the system does not know it, it keeps to its
+    /// own bound.
+    fn limit_unsent(&self) {
+        #[cfg(target_os = "linux")]
+        if let Self::Tcp(listener) = self {
+            drop(socket2::SockRef::from(listener).set_tcp_notsent_lowat(UNSENT));
+        }
+    }
+
     fn bind(address: &ListenAddress, passed: &mut Passed) -> io::Result<Vec<Self>> {
         if let Ok(mut handed) = passed.take(&address.to_string()) {
             // Its file is ours now.
@@ -207,5 +224,29 @@ fn remove_stale(path: &Path) -> io::Result<()> {
             std::fs::remove_file(path)
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use socket2::SockRef;
+
+    use super::*;
+
+    // Q2: what somebody does not read is held by nobody, the kernel included.
+    #[tokio::test]
+    async fn the_kernel_takes_little_for_somebody_who_reads_slowly() {
+        let address = ListenAddress::Tcp("127.0.0.1:0".parse().unwrap());
+        let mut passed = Passed::default();
+        let bound = Listener::bind(&address, 0, &mut passed).unwrap();
+        let client = std::net::TcpStream::connect(bound[0].address().unwrap()).unwrap();
+        let (Socketed::Tcp(accepted), _) = bound[0].accept().await.unwrap() else {
+            panic!("no TCP");
+        };
+        assert_eq!(
+            SockRef::from(&accepted).tcp_notsent_lowat().unwrap(),
+            UNSENT
+        );
+        drop(client);
     }
 }
