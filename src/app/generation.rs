@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use crate::app::claim_once::Claims;
+use crate::app::ended_sessions::EndedSessions;
 use crate::app::pages::Pages;
 use crate::app::renewal::Renewals;
 use crate::app::start::StartError;
@@ -60,6 +61,8 @@ pub struct Live {
     pub claims: Claims,
     /// Renewals under way, and what came of them.
     pub renewals: Arc<Renewals>,
+    /// Sessions that were ended before their time.
+    pub ended: Arc<EndedSessions>,
     /// The control runtime: provider calls run there, whatever becomes of the request.
     pub control: Handle,
     watched: Mutex<Vec<Watched>>,
@@ -82,8 +85,14 @@ impl Live {
     /// Nothing learned yet; `control` is where providers are talked to.
     #[must_use]
     pub fn new(clock: Clock, control: Handle) -> Self {
+        let ended = Arc::new(EndedSessions::default());
         Self {
-            renewals: Arc::new(Renewals::new(clock.clone(), control.clone())),
+            renewals: Arc::new(Renewals::new(
+                clock.clone(),
+                control.clone(),
+                Arc::clone(&ended),
+            )),
+            ended,
             clock,
             entropy: Entropy::system(),
             ephemeral_key: OnceLock::new(),

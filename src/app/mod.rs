@@ -5,6 +5,7 @@ pub mod access_log;
 pub mod audit;
 pub mod certificates;
 pub mod claim_once;
+pub mod ended_sessions;
 pub mod endpoint;
 pub mod exposure;
 pub mod generation;

@@ -2,6 +2,7 @@
 //! their end, which both sides are told in a close frame where one may stand.
 
 use std::cell::Cell;
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
@@ -17,22 +18,29 @@ use super::frames::{CloseCode, Frames, From, close_frame};
 use super::moving::Alarm;
 use super::way::Way;
 use crate::base::entropy::Entropy;
-use crate::transport::body::InUse;
+use crate::transport::body::{InUse, Over};
 
 /// How long the two sides of a tunnel may take to hear that it ends, and to say that they heard.
 pub const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What ends a tunnel besides its two sides.
-#[derive(Debug, Clone)]
 pub struct TunnelEnd {
     /// How long it may stand still.
     pub idle: Duration,
-    /// How long it may last at most: a tunnel ends with the session that opened it.
-    pub at_most: Option<Duration>,
+    /// When the session that opened it is over.
+    pub over: Option<Over>,
     /// When the process stops.
     pub ended: watch::Receiver<bool>,
     /// What masks our word to the app.
     pub entropy: Entropy,
+}
+
+impl fmt::Debug for TunnelEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TunnelEnd")
+            .field("idle", &self.idle)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Splices `browser` and `app` in a task of its own.
@@ -65,7 +73,7 @@ async fn tunnel(
         moved = moving => return moved,
         () = alarm.stand_still(&moved, end.idle) => (CloseCode::GoingAway, "nothing was said for too long"),
         () = gone(&mut end.ended) => (CloseCode::GoingAway, "the server is stopping"),
-        () = outlived(end.at_most) => (CloseCode::Policy, "the session has ended"),
+        () = outlived(end.over) => (CloseCode::Policy, "the session has ended"),
     };
     let mask = end.entropy.bytes().ok();
     let farewell = async {
@@ -99,10 +107,10 @@ fn both(one: Poll<()>, other: Poll<()>) -> Poll<()> {
     }
 }
 
-/// Resolves after this long, if there is such a time.
-async fn outlived(at_most: Option<Duration>) {
-    match at_most {
-        Some(span) => tokio::time::sleep(span).await,
+/// Resolves when the session is over, if there is one.
+async fn outlived(over: Option<Over>) {
+    match over {
+        Some(over) => over.await,
         None => std::future::pending().await,
     }
 }

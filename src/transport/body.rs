@@ -11,6 +11,8 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::ending::Ending;
+pub use super::ending::Over;
 use super::paced::Paced;
 
 /// A body that broke off. The cause was logged where it was found.
@@ -88,6 +90,12 @@ impl Body {
     #[must_use]
     pub fn paced(stream: impl HttpBody<Data = Bytes, Error = BodyError> + 'static) -> Self {
         Self::stream(Paced::new(stream))
+    }
+
+    /// The same body, which ends at `over` at the latest.
+    #[must_use]
+    pub fn until(self, over: Over) -> Self {
+        Self::stream(Ending::new(self, over))
     }
 
     /// The same body, with a guard more that is dropped when it has ended.

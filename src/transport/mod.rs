@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod dial;
+mod ending;
 pub mod http_client;
 mod paced;
 pub mod race;

@@ -75,6 +75,38 @@ fn a_large_body_arrives_as_it_was_sent() {
     }
 }
 
+// G13, N6: an event stream ends with its session, between two of its pieces.
+#[test]
+fn a_stream_ends_when_its_session_is_signed_out() {
+    let stream = app(move |mut stream| {
+        head_of(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream;charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nfirst\n\n\r\n").unwrap();
+        // Until the gate hangs up.
+        drop(stream.read_to_end(&mut Vec::new()));
+    });
+    let world = World::start();
+    let mut alice = world.signed_in("alice");
+    world
+        .gate
+        .reload(&yaml(world.provider.issuer(), &stream, ""))
+        .unwrap();
+    let mut wire = Wire::connect(world.gate.address);
+    wire.send(format!(
+        "GET /events HTTP/1.1\r\nHost: gate.test\r\nCookie: {}\r\n\r\n",
+        cookie(&alice)
+    ));
+    assert_eq!(wire.head().unwrap().status, 200);
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("first\n\n") {
+        seen.extend(wire.some());
+    }
+    let out = format!("{PUBLIC}/oauth2/sign_out");
+    assert_eq!(alice.submit(&out, &format!("{PUBLIC}/"), "").status, 303);
+    while !String::from_utf8_lossy(&seen).ends_with("0\r\n\r\n") {
+        seen.extend(wire.some());
+    }
+}
+
 // N6-like: what the app says is seen at once, before it has said everything.
 #[test]
 fn a_stream_is_seen_as_it_is_written() {

@@ -368,3 +368,35 @@ fn signing_out_below_a_base_path_takes_the_cookies_of_that_path_away() {
     assert_eq!(page.url.path(), "/base/oauth2/sign_out");
     assert!(page.answer.text().contains("has ended, too"));
 }
+
+// F16: a cookie that was copied before the sign-out is worth nothing after it, on every worker, however
+// good the provider's word in it still is; the person's other sessions live on.
+#[test]
+fn a_cookie_that_was_copied_before_the_sign_out_opens_nothing() {
+    let world = World::start();
+    let mut alice = world.signed_in("alice");
+    let copied = alice.clone();
+    let mut elsewhere = world.signed_in("alice");
+    assert!(is_signed_in(&mut copied.clone()));
+    assert_eq!(press(&mut alice).status, 303);
+    world.app.forget();
+    for _ in 0..8 {
+        assert!(!is_signed_in(&mut copied.clone()));
+        let page = copied.clone().open(&format!("{PUBLIC}/page"));
+        assert_eq!(page.status, 302, "{page:?}");
+    }
+    assert!(world.app.arrived().is_empty());
+    assert!(is_signed_in(&mut elsewhere));
+    // What a reload brings changes nothing of it.
+    let app = world.app.url();
+    world
+        .gate
+        .reload(&yaml(
+            world.provider.issuer(),
+            &app,
+            "limits: { drain: 3s }",
+        ))
+        .unwrap();
+    assert!(!is_signed_in(&mut copied.clone()));
+    assert!(is_signed_in(&mut elsewhere));
+}

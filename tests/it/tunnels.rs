@@ -229,6 +229,52 @@ fn an_idle_tunnel_holds_no_buffer() {
     assert!(more <= 24 * MANY, "{more} KiB for {MANY} idle tunnels");
 }
 
+/// Alice, who has not been at the app, which switches whatever it is asked.
+fn signed_in(gate: &Instance) -> Browser {
+    let mut browser = Browser::new().resolve(PUBLIC, gate.address);
+    let callback = browser.reach_callback(&format!("{PUBLIC}/"), "alice");
+    assert_eq!(browser.open(callback.as_str()).status, 303);
+    browser
+}
+
+/// A tunnel of hers, and the app's end of it.
+fn tunnel_of(browser: &Browser, gate: &Instance, app: &Receiver<TcpStream>) -> (Wire, TcpStream) {
+    let mut wire = Wire::connect(gate.address);
+    let cookie = browser.cookie_field(&PUBLIC.parse().unwrap());
+    wire.send(UPGRADE.replace("\r\n\r\n", &format!("\r\nCookie: {cookie}\r\n\r\n")));
+    assert_eq!(wire.head().unwrap().status, 101);
+    (wire, app.recv_timeout(PATIENCE).unwrap())
+}
+
+// G13, N5: signing out ends the tunnels of the session, of every worker, and none of another one.
+#[test]
+fn signing_out_ends_the_tunnels_of_the_session_and_no_others() {
+    let (url, connections) = app();
+    let provider = TestProvider::start();
+    register(&provider, "dashboards", "/oauth2/callback");
+    let text = yaml(provider.issuer(), &url, "");
+    let gate = Instance::start(&text, &provider.clock().clone());
+    gate.await_providers();
+    let (mut browser, other) = (signed_in(&gate), signed_in(&gate));
+    let own: Vec<_> = (0..4)
+        .map(|_| tunnel_of(&browser, &gate, &connections))
+        .collect();
+    let (mut others, mut others_app) = tunnel_of(&other, &gate, &connections);
+    let out = browser.submit(
+        &format!("{PUBLIC}/oauth2/sign_out"),
+        &format!("{PUBLIC}/"),
+        "",
+    );
+    assert_eq!(out.status, 303);
+    for (mut wire, mut app) in own {
+        let told = wire.exactly(2 + 2 + "the session has ended".len());
+        assert_eq!(close(&told), (1008, "the session has ended".to_owned()));
+        assert_eq!(app.read(&mut [0; 1]).unwrap(), 1);
+    }
+    others.send(masked("hello"));
+    others_app.read_exact(&mut [0; 11]).unwrap();
+}
+
 // N5: a tunnel ends with the session that opened it, and both sides hear that it was no accident.
 #[test]
 fn a_tunnel_ends_with_its_session_and_says_so() {
@@ -240,19 +286,9 @@ fn a_tunnel_ends_with_its_session_and_says_so() {
     let text = text.replace("session: { ", "session: { idle: 5m, absolute: 5m, ");
     let gate = Instance::start(&text, &clock);
     gate.await_providers();
-    let mut browser = Browser::new().resolve(PUBLIC, gate.address);
-    let callback = browser.reach_callback(&format!("{PUBLIC}/"), "alice");
-    assert_eq!(browser.open(callback.as_str()).status, 303);
-    let own = browser.jar.iter().filter(|one| one.host == "gate.test");
-    let pairs: Vec<_> = own
-        .map(|one| format!("{}={}", one.name, one.value))
-        .collect();
+    let browser = signed_in(&gate);
     clock.advance(Duration::from_secs(5 * 60 - 2));
-    let mut wire = Wire::connect(gate.address);
-    let cookie = format!("Cookie: {}\r\n\r\n", pairs.join("; "));
-    wire.send(UPGRADE.replace("\r\n\r\n", &format!("\r\n{cookie}")));
-    assert_eq!(wire.head().unwrap().status, 101);
-    let mut app = connections.recv_timeout(PATIENCE).unwrap();
+    let (mut wire, mut app) = tunnel_of(&browser, &gate, &connections);
     let told = wire.exactly(2 + 2 + "the session has ended".len());
     assert_eq!(close(&told), (1008, "the session has ended".to_owned()));
     assert_eq!(app.read(&mut [0; 1]).unwrap(), 1);

@@ -56,6 +56,7 @@ pub fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
         return confirm(Some(session), visit);
     }
     visit.teller.tell(&AuditEvent::Logout(session));
+    visit.live.ended.end(session, visit.now);
     if let Some(successor) = visit.live.renewals.end(session) {
         revoke(&successor, visit);
     }

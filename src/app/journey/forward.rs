@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use http::Response;
-use http::header::SET_COOKIE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE};
 use hyper::body::Incoming;
 
 use super::outcome::{Outcome, Told};
@@ -13,6 +13,7 @@ use crate::app::reply::Reply;
 use crate::app::respond::{self, Fault};
 use crate::app::seen::Seen;
 use crate::gate::decision::{Admission, Permit, Upkeep};
+use crate::gate::facts::Upgrade;
 use crate::gate::routes::Route;
 use crate::proxy::TunnelEnd;
 use crate::proxy::head::make_private;
@@ -37,14 +38,20 @@ impl Worker {
             session: permit.session().cloned(),
             ..Told::default()
         };
+        let over = || {
+            let session = told.session.as_ref()?;
+            let limits = equipped.generation.config.session.limits;
+            let at_most = session.absolute_expires_in(limits, visit.now);
+            Some(self.shared.live.ended.over(session, at_most))
+        };
         let tunnel = TunnelEnd {
             idle: equipped.generation.config.limits.websocket_idle,
             ended: self.shared.ended.clone(),
             entropy: self.shared.live.entropy,
-            at_most: told.session.as_ref().map(|session| {
-                let limits = equipped.generation.config.session.limits;
-                session.absolute_expires_in(limits, visit.now)
-            }),
+            over: match permit.upgrade() {
+                Upgrade::WebSocket => over(),
+                Upgrade::None => None,
+            },
         };
         let reference = visit.teller.reference;
         let Some(upstream) = equipped.upstreams.get(permit.upstream()) else {
@@ -61,6 +68,12 @@ impl Worker {
                 let took = asked.elapsed();
                 if upkeep == Upkeep::Reseal && took <= PROMPT {
                     reseal(&mut response, visit);
+                }
+                // An event stream has no end of its own that it could miss.
+                if is_event_stream(&response)
+                    && let Some(over) = over()
+                {
+                    response = response.map(|body| body.until(over));
                 }
                 let upstream = Some(took);
                 Outcome {
@@ -120,6 +133,15 @@ impl Worker {
             }
         }
     }
+}
+
+fn is_event_stream(response: &Response<Body>) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE);
+    kind.is_some_and(|kind| {
+        let kind = kind.as_bytes().split(|byte| *byte == b';').next();
+        kind.is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
+            && !response.headers().contains_key(CONTENT_LENGTH)
+    })
 }
 
 /// Lets the session's cookie ride on the answer, sealed anew. A cookie that cannot be written stays

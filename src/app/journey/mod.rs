@@ -194,7 +194,10 @@ impl Worker {
         let limits = generation.config.session.limits;
         let opener = Opener::new(&generation.keyring, &generation.names);
         let evidence = presented.open(&opener.remembering(&equipped.recent), limits, now);
-        let evidence = generation.accepted(self.kept_up(equipped, evidence, &matched, now).await);
+        // Nothing is renewed of what was ended; and it may be ended while a renewal is waited for.
+        let evidence = live.ended.judge(evidence);
+        let evidence = self.kept_up(equipped, evidence, &matched, now).await;
+        let evidence = generation.accepted(live.ended.judge(evidence));
         if self.sheds(equipped, (&matched, &facts, &evidence), now) {
             let reply = Reply::refuse(Fault::Overloaded);
             let mut outcome = self.respond(equipped, reply, seen.form(), reference);
@@ -290,7 +293,8 @@ impl Worker {
                     let opener = Opener::new(&generation.keyring, &generation.names);
                     let opener = opener.remembering(&equipped.recent);
                     let limits = generation.config.session.limits;
-                    let evidence = generation.accepted(presented.open(&opener, limits, now));
+                    let evidence = presented.open(&opener, limits, now);
+                    let evidence = generation.accepted(self.shared.live.ended.judge(evidence));
                     live_session(&evidence).is_none()
                 }
             },

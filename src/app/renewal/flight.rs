@@ -69,7 +69,11 @@ mod tests {
         session: &Arc<Session>,
         unseen: Option<&Arc<Session>>,
     ) -> (Arc<Renewals>, Flight, watch::Receiver<Option<Outcome>>) {
-        let renewals = Arc::new(Renewals::new(Clock::system(), Handle::current()));
+        let renewals = Arc::new(Renewals::new(
+            Clock::system(),
+            Handle::current(),
+            Arc::default(),
+        ));
         let (tell, told) = watch::channel(None);
         let entry = Entry::UnderWay(told.clone(), unseen.map(Arc::clone));
         renewals.table.lock().unwrap().put(&session.id, entry);

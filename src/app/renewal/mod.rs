@@ -21,6 +21,7 @@ use self::flight::Flight;
 use self::pace::Pace;
 use self::table::{Entry, Table};
 use super::audit::{AuditEvent, AuditLog};
+use super::ended_sessions::EndedSessions;
 use super::iso_time::Timestamp;
 use crate::base::clock::{Clock, UnixTime};
 use crate::provider::{Provider, RenewalError};
@@ -47,6 +48,7 @@ pub struct Renewals {
     resting: AtomicBool,
     clock: Clock,
     control: Handle,
+    ended: Arc<EndedSessions>,
 }
 
 /// What came of a renewal.
@@ -83,9 +85,9 @@ pub enum Use {
 }
 
 impl Renewals {
-    /// None yet; they will run on `control`.
+    /// None yet; they will run on `control`, and `ended` hears of sessions that the provider ended.
     #[must_use]
-    pub fn new(clock: Clock, control: Handle) -> Self {
+    pub fn new(clock: Clock, control: Handle, ended: Arc<EndedSessions>) -> Self {
         Self {
             table: Mutex::default(),
             asked: Mutex::default(),
@@ -93,6 +95,7 @@ impl Renewals {
             resting: AtomicBool::default(),
             clock,
             control,
+            ended,
         }
     }
 
@@ -286,7 +289,10 @@ impl Renewals {
             Outcome::Renewed(successor) => {
                 table.put(&session.id, Entry::Successor(Arc::clone(successor)));
             }
-            Outcome::Over => table.put(&session.id, Entry::Over),
+            Outcome::Over => {
+                table.put(&session.id, Entry::Over);
+                self.ended.end(session, self.clock.now());
+            }
             Outcome::Unchanged => match table.get(&session.id) {
                 Some(Entry::UnderWay(_, Some(unseen))) => {
                     let unseen = Arc::clone(unseen);

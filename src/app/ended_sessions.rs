@@ -1,0 +1,66 @@
+//! The sessions that this process ended before their time. Every request looks here, and few change
+//! anything: whoever reads takes no lock, and whoever ends a session makes a new list.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::base::clock::UnixTime;
+use crate::session::Session;
+use crate::session::evidence::Evidence;
+use crate::session::revocations::Revocations;
+use crate::transport::body::Over;
+
+/// The sessions that were ended.
+#[derive(Debug, Default)]
+pub struct EndedSessions {
+    list: ArcSwap<Revocations>,
+    /// Held by whoever makes the next list.
+    writing: Mutex<()>,
+    /// Told whenever there is a next list.
+    next: watch::Sender<()>,
+}
+
+impl EndedSessions {
+    /// Ends `session`: from the next request on, on every worker.
+    pub fn end(&self, session: &Session, now: UnixTime) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = Revocations::clone(&self.list.load());
+        list.end(session, now);
+        self.list.store(Arc::new(list));
+        self.next.send_replace(());
+    }
+
+    /// Resolves when `session` was ended, or else after `at_most`, when it ends by itself.
+    pub fn over(self: &Arc<Self>, session: &Arc<Session>, at_most: Duration) -> Over {
+        let (ended, session) = (Arc::clone(self), Arc::clone(session));
+        let mut next = self.next.subscribe();
+        Box::pin(async move {
+            let revoked = async {
+                while !ended.list.load().has(&session) {
+                    // Never an error: `ended` is what would say so.
+                    drop(next.changed().await);
+                }
+            };
+            drop(timeout(at_most, revoked).await);
+        })
+    }
+
+    /// The evidence, in which a session that was ended is over.
+    #[must_use]
+    pub fn judge(&self, evidence: Evidence) -> Evidence {
+        match evidence {
+            Evidence::Session(session, _)
+            | Evidence::Unheard(session, _)
+            | Evidence::Unconfirmed(session)
+                if self.list.load().has(&session) =>
+            {
+                Evidence::Expired(session)
+            }
+            evidence => evidence,
+        }
+    }
+}
