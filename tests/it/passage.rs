@@ -75,21 +75,12 @@ fn a_large_body_arrives_as_it_was_sent() {
     }
 }
 
-// G13, N6: an event stream ends with its session, between two of its pieces.
-#[test]
-fn a_stream_ends_when_its_session_is_signed_out() {
-    let stream = app(move |mut stream| {
-        head_of(&mut stream);
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream;charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nfirst\n\n\r\n").unwrap();
-        // Until the gate hangs up.
-        drop(stream.read_to_end(&mut Vec::new()));
-    });
+/// Alice before the app at `url`, where she has heard the first event of a stream: what came of it.
+fn at_the_first_event(url: &str) -> (World, Browser, Wire, Vec<u8>) {
     let world = World::start();
-    let mut alice = world.signed_in("alice");
-    world
-        .gate
-        .reload(&yaml(world.provider.issuer(), &stream, ""))
-        .unwrap();
+    let alice = world.signed_in("alice");
+    let text = yaml(world.provider.issuer(), url, "");
+    world.gate.reload(&text).unwrap();
     let mut wire = Wire::connect(world.gate.address);
     wire.send(format!(
         "GET /events HTTP/1.1\r\nHost: gate.test\r\nCookie: {}\r\n\r\n",
@@ -100,6 +91,19 @@ fn a_stream_ends_when_its_session_is_signed_out() {
     while !String::from_utf8_lossy(&seen).contains("first\n\n") {
         seen.extend(wire.some());
     }
+    (world, alice, wire, seen)
+}
+
+// G13, N6: an event stream ends with its session, between two of its pieces.
+#[test]
+fn a_stream_ends_when_its_session_is_signed_out() {
+    let stream = app(move |mut stream| {
+        head_of(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream;charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nfirst\n\n\r\n").unwrap();
+        // Until the gate hangs up.
+        drop(stream.read_to_end(&mut Vec::new()));
+    });
+    let (_world, mut alice, mut wire, mut seen) = at_the_first_event(&stream);
     let out = format!("{PUBLIC}/oauth2/sign_out");
     assert_eq!(alice.submit(&out, &format!("{PUBLIC}/"), "").status, 303);
     while !String::from_utf8_lossy(&seen).ends_with("0\r\n\r\n") {
@@ -118,23 +122,7 @@ fn a_stream_is_seen_as_it_is_written() {
         told.lock().unwrap().recv().unwrap();
         stream.write_all(b"8\r\nsecond\n\n\r\n0\r\n\r\n").unwrap();
     });
-    let world = World::start();
-    let alice = world.signed_in("alice");
-    world
-        .gate
-        .reload(&yaml(world.provider.issuer(), &stream, ""))
-        .unwrap();
-    let mut wire = Wire::connect(world.gate.address);
-    wire.send(format!(
-        "GET /events HTTP/1.1\r\nHost: gate.test\r\nCookie: {}\r\n\r\n",
-        cookie(&alice)
-    ));
-    let head = wire.head().unwrap();
-    assert_eq!(head.status, 200);
-    let mut seen = Vec::new();
-    while !String::from_utf8_lossy(&seen).contains("first\n\n") {
-        seen.extend(wire.some());
-    }
+    let (_world, _alice, mut wire, mut seen) = at_the_first_event(&stream);
     assert!(!String::from_utf8_lossy(&seen).contains("second"));
     tell.send(()).unwrap();
     while !String::from_utf8_lossy(&seen).contains("second\n\n") {

@@ -4,9 +4,12 @@ use http::StatusCode;
 use serde_json::json;
 use sidegate::demo::provider::Endpoint;
 
-use super::{GRACE, RECHECK, await_end, await_renewals, await_successor, renewals, status, until};
+use super::{
+    GRACE, RECHECK, await_end, await_renewals, await_successor, hold_tokens, renewals, status,
+    until,
+};
 use crate::support::instance::{PUBLIC, World};
-use crate::support::provider::{Fault, Gate, IdTokenFault};
+use crate::support::provider::{Fault, IdTokenFault};
 
 // E8: requests overtake each other: one that was sent before the successor's cookie came may arrive
 // after the first one that carries it.
@@ -104,10 +107,7 @@ fn a_userinfo_that_says_less_than_the_id_token_takes_nothing_away() {
 fn a_refresh_token_that_comes_after_the_sign_out_is_given_back() {
     let world = World::start();
     let mut alice = world.signed_in("alice");
-    let gate = Gate::closed();
-    world
-        .provider
-        .set_fault(Fault::AnswerHeld(Endpoint::Token, gate.clone()));
+    let gate = hold_tokens(&world);
     world.gate.clock.advance(RECHECK);
     assert_eq!(status(&mut alice, "/x"), 200);
     await_renewals(&world, 1);

@@ -110,15 +110,21 @@ fn the_successor_is_there_for_every_tab_until_its_cookie_is_seen() {
     await_successor(&mut alice);
 }
 
+/// From now on the token endpoint answers when this is opened.
+fn hold_tokens(world: &World) -> Gate {
+    let gate = Gate::closed();
+    world
+        .provider
+        .set_fault(Fault::AnswerHeld(Endpoint::Token, gate.clone()));
+    gate
+}
+
 // R: a slow provider slows nobody down who does not need it.
 #[test]
 fn a_token_answer_that_does_not_come_delays_no_request() {
     let world = World::start();
     let mut alice = world.signed_in("alice");
-    let gate = Gate::closed();
-    world
-        .provider
-        .set_fault(Fault::AnswerHeld(Endpoint::Token, gate.clone()));
+    let gate = hold_tokens(&world);
     world.gate.clock.advance(RECHECK);
     for _ in 0..20 {
         assert_eq!(status(&mut alice, "/x"), 200);
@@ -137,10 +143,7 @@ fn a_token_answer_that_does_not_come_delays_no_request() {
 fn a_machine_that_sleeps_in_the_middle_of_a_renewal_signs_nobody_out() {
     let world = World::start();
     let mut alice = world.signed_in("alice");
-    let gate = Gate::closed();
-    world
-        .provider
-        .set_fault(Fault::AnswerHeld(Endpoint::Token, gate.clone()));
+    let gate = hold_tokens(&world);
     world.gate.clock.advance(RECHECK);
     assert_eq!(status(&mut alice, "/x"), 200);
     await_renewals(&world, 1);
@@ -159,10 +162,7 @@ fn a_machine_that_sleeps_in_the_middle_of_a_renewal_signs_nobody_out() {
 fn a_token_answer_that_comes_after_twenty_seconds_is_not_lost() {
     let world = World::start();
     let mut alice = world.signed_in("alice");
-    let gate = Gate::closed();
-    world
-        .provider
-        .set_fault(Fault::AnswerHeld(Endpoint::Token, gate.clone()));
+    let gate = hold_tokens(&world);
     world.gate.clock.advance(RECHECK);
     let begin = Instant::now();
     let mut slowest = Duration::ZERO;
@@ -183,10 +183,7 @@ fn a_token_answer_that_comes_after_twenty_seconds_is_not_lost() {
 fn a_tab_that_closes_in_the_middle_of_a_renewal_loses_nothing() {
     let world = World::start();
     let alice = world.signed_in("alice");
-    let gate = Gate::closed();
-    world
-        .provider
-        .set_fault(Fault::AnswerHeld(Endpoint::Token, gate.clone()));
+    let gate = hold_tokens(&world);
     // So old that the request has to wait for it.
     world.gate.clock.advance(RECHECK + GRACE);
     let mut wire = crate::support::raw::Wire::connect(world.gate.address);
@@ -450,10 +447,7 @@ fn signing_out_revokes_the_refresh_token_and_waits_for_nobody() {
 fn a_renewal_that_ends_after_a_sign_out_brings_nothing_back() {
     let world = World::start();
     let mut alice = world.signed_in("alice");
-    let gate = Gate::closed();
-    world
-        .provider
-        .set_fault(Fault::AnswerHeld(Endpoint::Token, gate.clone()));
+    let gate = hold_tokens(&world);
     world.gate.clock.advance(RECHECK);
     assert_eq!(status(&mut alice, "/x"), 200);
     await_renewals(&world, 1);
