@@ -74,20 +74,24 @@ impl Host {
             return Ok(Self(format!("[{address}]").into()));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
-        let sound = !name.is_empty()
-            && name.len() <= 253
-            && name
-                .split('.')
-                .all(|label| !label.is_empty() && label.len() <= 63)
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
-        if !sound {
+        // One walk over the name: the length of the label that is under way, and whether it is a number.
+        let (mut label, mut is_number) = (0, true);
+        for byte in name.bytes() {
+            match byte {
+                b'.' if label > 0 => (label, is_number) = (0, true),
+                b'0'..=b'9' => label += 1,
+                b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'_' => (label, is_number) = (label + 1, false),
+                _ => return Err(AuthorityError),
+            }
+            if label > 63 {
+                return Err(AuthorityError);
+            }
+        }
+        if label == 0 || name.len() > 253 {
             return Err(AuthorityError);
         }
         // A name that ends in a number is an IPv4 address or nothing (WHATWG URL, "ends in a number").
-        let last = name.rsplit('.').next().unwrap_or(name);
-        if last.bytes().all(|b| b.is_ascii_digit()) && name.parse::<Ipv4Addr>().is_err() {
+        if is_number && name.parse::<Ipv4Addr>().is_err() {
             return Err(AuthorityError);
         }
         Ok(Self(name.to_ascii_lowercase().into()))

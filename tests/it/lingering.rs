@@ -44,6 +44,25 @@ fn a_refusal_before_a_large_body_reaches_who_writes_first_and_reads_then() {
     assert!(world.app.arrived().is_empty());
 }
 
+// L6: nor is a connection of use behind any other refusal, and it says so.
+#[test]
+fn a_refusal_of_any_kind_says_that_a_large_body_ends_its_connection() {
+    let world = World::start();
+    let long = format!("/{}", "a".repeat(33 * 1024));
+    for (target, status) in [("/%00", 400), (long.as_str(), 414), ("/oauth2/none", 404)] {
+        let mut wire = Wire::connect(world.gate.address);
+        wire.send(format!(
+            "POST {target} HTTP/1.1\r\nHost: gate.test\r\nContent-Length: {LARGE}\r\n\r\n"
+        ));
+        wire.send(vec![b'x'; LARGE]);
+        let answer = wire.answer_to("POST").expect("the refusal");
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.field("connection"), Some("close"), "{status}");
+        assert!(wire.is_closed(), "{status}");
+    }
+    assert!(world.app.arrived().is_empty());
+}
+
 // Q5: who never ends is not listened to for long, and nothing of it is kept.
 #[test]
 fn what_follows_a_refusal_is_ignored_for_a_bounded_time_and_in_bounded_number() {

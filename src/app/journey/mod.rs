@@ -114,9 +114,9 @@ impl Service for Worker {
         let equipped = self.equipped();
         let reference = LazyReference::default();
         let trusted = &equipped.generation.config.trusted_proxies;
-        let (seen, gathered) = arrived(request, &peer, trusted);
+        let (seen, gathered, body) = arrived(request, &peer, trusted);
         let mut outcome = match gathered {
-            Ok((facts, body)) => {
+            Ok(facts) => {
                 let gate = &equipped.generation.gate;
                 let matched = gate.route(&facts);
                 let grant = gate.grant(&matched, &facts);
@@ -134,7 +134,9 @@ impl Service for Worker {
             }
             Err(malformed) => {
                 let reply = Reply::refuse(Fault::Malformed(malformed));
-                self.respond(&equipped, reply, seen.form(), &reference)
+                let mut outcome = self.respond(&equipped, reply, seen.form(), &reference);
+                leave_unread(body, &mut outcome.response);
+                outcome
             }
         };
         equipped.generation.sign(outcome.response.headers_mut());
@@ -149,7 +151,6 @@ impl Service for Worker {
         peer: Peer,
     ) -> Response<Body> {
         let (head, body) = request.into_parts();
-        drop(body);
         let equipped = self.equipped();
         let (seen, reference) = (Seen::of(&head), LazyReference::default());
         let trusted = &equipped.generation.config.trusted_proxies;
@@ -159,6 +160,7 @@ impl Service for Worker {
             HeadLimit::Block | HeadLimit::Fields => Fault::HeaderTooLarge(limit),
         };
         let mut outcome = self.respond(&equipped, Reply::refuse(fault), seen.form(), &reference);
+        leave_unread(body, &mut outcome.response);
         outcome.told.client_address = Some(client_address);
         equipped.generation.sign(outcome.response.headers_mut());
         self.log(&equipped, &seen, &outcome, &reference);
@@ -201,6 +203,7 @@ impl Worker {
         if self.sheds(equipped, (&matched, &facts, &evidence), now) {
             let reply = Reply::refuse(Fault::Overloaded);
             let mut outcome = self.respond(equipped, reply, seen.form(), reference);
+            leave_unread(body, &mut outcome.response);
             outcome.told.client_address = Some(client_address);
             outcome.told.session = live_session(&evidence).cloned();
             return outcome;
@@ -336,17 +339,17 @@ impl Worker {
     }
 }
 
-/// What is known of a request, and its body; and what is kept of it whatever becomes of it.
+/// What is kept of a request whatever becomes of it, what is known of it, and its body.
 fn arrived(
     request: Box<Request<Incoming>>,
     peer: &Peer,
     trusted: &TrustedProxies,
-) -> (Seen, Result<(Box<Facts>, Incoming), Malformed>) {
+) -> (Seen, Result<Box<Facts>, Malformed>, Incoming) {
     let (head, body) = request.into_parts();
     let mut seen = Seen::of(&head);
     let facts = Facts::gather(head, peer, trusted);
     seen.asker = facts.as_ref().ok().map(|facts| facts.asker());
-    (seen, facts.map(|facts| (facts, body)))
+    (seen, facts, body)
 }
 
 /// The gate's no, in the words that fit who hears it; the audit log hears of people who were denied.

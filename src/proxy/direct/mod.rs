@@ -43,6 +43,8 @@ thread_local! {
 
 /// More memory than this is given back after a head was written.
 const KEPT: usize = 64 * 1024;
+/// And after one was read.
+const SPARE: usize = 4 * 1024;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +71,8 @@ pub enum DirectError {
 pub(super) struct DirectLine {
     stream: Stream,
     alarm: Alarm,
+    /// Behind the last head: its memory is used again once nobody has any of that.
+    spare: BytesMut,
 }
 
 /// The connections to one address that carry no request.
@@ -105,6 +109,7 @@ impl DirectLine {
         Self {
             stream,
             alarm: Alarm::default(),
+            spare: BytesMut::new(),
         }
     }
 
@@ -134,7 +139,7 @@ impl DirectLine {
                     error.into()
                 }
             })?;
-        let (mut kept, mut came) = (BytesMut::new(), 0_usize);
+        let (mut kept, mut came) = (std::mem::take(&mut self.spare), 0_usize);
         loop {
             let had = kept.len();
             let read = poll_fn(|context| self.poll_receive(&mut kept, context)).await;
@@ -151,11 +156,13 @@ impl DirectLine {
             came += read;
             // Read again only where a head may have come to its end: a head that comes in drops is
             // not read anew for each.
-            if came == read || answer::may_end(&kept, had) {
-                match whole_head(kept, request.method())? {
-                    Ok(whole) => return Ok(whole),
-                    Err(rest) => kept = rest,
+            if (came == read || answer::may_end(&kept, had))
+                && let Some(whole) = whole_head(&mut kept, request.method())?
+            {
+                if came <= SPARE {
+                    self.spare = kept;
                 }
+                return Ok(whole);
             }
             if kept.len() > HEAD_LIMIT || came > BEFORE_A_BODY {
                 return Err(DirectError::TooLong);
@@ -223,22 +230,22 @@ fn poll_write(
     })
 }
 
-/// The head in `kept` and what is behind it, less interim answers; or `kept`, if it is not whole.
+/// The head in `kept` and what is behind it, less interim answers; what is not whole stays in `kept`.
 fn whole_head(
-    kept: BytesMut,
+    kept: &mut BytesMut,
     method: &Method,
-) -> Result<Result<(Box<Head>, Bytes), BytesMut>, Malformed> {
-    let mut bytes = kept.freeze();
+) -> Result<Option<(Box<Head>, Bytes)>, Malformed> {
+    let mut bytes = kept.split().freeze();
     loop {
         match answer::read(&bytes, method)? {
             Read::Interim(length) => bytes.advance(length),
             Read::Head(head) => {
                 bytes.advance(head.length);
-                return Ok(Ok((head, bytes)));
+                return Ok(Some((head, bytes)));
             }
             Read::More => {
-                let kept = bytes.try_into_mut();
-                return Ok(Err(kept.unwrap_or_else(|bytes| BytesMut::from(&*bytes))));
+                *kept = BytesMut::from(&*bytes);
+                return Ok(None);
             }
         }
     }
