@@ -29,7 +29,7 @@ use super::place::Place;
 use super::pool::{HEAD_LIMIT, IDLE_AGE, MOST_IDLE, Origin};
 use super::trailers::Download;
 use crate::base::answer::{self, Framing, Head, Malformed, Read, Reuse};
-use crate::transport::body::{Body, Guard, Watched};
+use crate::transport::body::{Body, Watched};
 use crate::transport::dial::Stream;
 
 /// What is read at a time while a head is awaited.
@@ -82,7 +82,7 @@ pub(super) struct IdleLines {
     is_watched: Cell<bool>,
 }
 
-/// A connection taken from the pool. Dropped it closes: it goes back by [`DirectLease::give_back`]
+/// A connection taken from the pool. Dropped it closes: it goes back by [`DirectLease::done`]
 /// alone, once its answer was read to the last byte.
 #[derive(Debug)]
 pub(super) struct DirectLease {
@@ -101,8 +101,6 @@ impl Drop for Share {
         busy.set(busy.get().saturating_sub(1));
     }
 }
-
-impl Guard for DirectLease {}
 
 impl DirectLine {
     pub(super) fn new(stream: Stream) -> Self {
