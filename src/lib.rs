@@ -27,6 +27,9 @@ pub mod provider;
 // 5: the one way to the upstream
 pub mod proxy;
 
+// 5: where sessions are kept that do not travel in their cookie
+pub mod store;
+
 // 6: listeners, workers and connections; it does not know that this is an auth proxy
 pub mod server;
 

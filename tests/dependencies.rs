@@ -39,7 +39,7 @@ const NEVER_BUILT: [&str; 7] = [
     "rsa",
     "rustls-openssl",
 ];
-const LICENCES: [&str; 9] = [
+const LICENCES: [&str; 10] = [
     "MIT",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -47,6 +47,7 @@ const LICENCES: [&str; 9] = [
     "BSD-3-Clause",
     "Unicode-3.0",
     "Zlib",
+    "BSL-1.0",
     "Unlicense",
     "CDLA-Permissive-2.0",
 ];

@@ -17,6 +17,7 @@ mod payload;
 pub mod pending;
 pub mod presented;
 pub mod recent;
+pub mod record;
 pub mod revocations;
 pub mod state;
 
