@@ -167,7 +167,7 @@ fn read(gate: &Gate, fields: &[Vec<u8>]) -> (Presented, Evidence) {
 
 fn found(evidence: &Evidence) -> Option<&str> {
     match evidence {
-        Evidence::None | Evidence::Unusable => None,
+        Evidence::None | Evidence::Unusable | Evidence::StoreDown => None,
         Evidence::Session(session, _)
         | Evidence::Unheard(session, _)
         | Evidence::Unconfirmed(session)

@@ -12,6 +12,7 @@ use crate::app::claim_once::Claims;
 use crate::app::ended_sessions::EndedSessions;
 use crate::app::pages::Pages;
 use crate::app::renewal::Renewals;
+use crate::app::sessions::Sessions;
 use crate::app::start::StartError;
 use crate::base::clock::Clock;
 use crate::base::entropy::Entropy;
@@ -33,7 +34,7 @@ pub struct Generation {
     /// The decision.
     pub gate: Gate,
     /// What seals and opens.
-    pub keyring: Keyring,
+    pub keyring: Arc<Keyring>,
     /// Our cookies' names.
     pub names: CookieNames,
     /// The providers, in the operator's order.
@@ -63,6 +64,8 @@ pub struct Live {
     pub renewals: Arc<Renewals>,
     /// Sessions that were ended before their time.
     pub ended: Arc<EndedSessions>,
+    /// Sessions that are kept in a store.
+    pub sessions: Arc<Sessions>,
     /// The control runtime: provider calls run there, whatever becomes of the request.
     pub control: Handle,
     watched: Mutex<Vec<Watched>>,
@@ -82,17 +85,19 @@ impl Drop for Watched {
 }
 
 impl Live {
-    /// Nothing learned yet; `control` is where providers are talked to.
+    /// Nothing learned yet but the `sessions`; `control` is where providers are talked to.
     #[must_use]
-    pub fn new(clock: Clock, control: Handle) -> Self {
+    pub fn new(clock: Clock, control: Handle, sessions: Arc<Sessions>) -> Self {
         let ended = Arc::new(EndedSessions::default());
         Self {
             renewals: Arc::new(Renewals::new(
                 clock.clone(),
                 control.clone(),
                 Arc::clone(&ended),
+                Arc::clone(&sessions),
             )),
             ended,
+            sessions,
             clock,
             entropy: Entropy::system(),
             ephemeral_key: OnceLock::new(),
@@ -195,7 +200,7 @@ impl Generation {
                 callbacks,
                 config.routes.clone(),
             ),
-            keyring: Keyring::new(keys)?,
+            keyring: Arc::new(Keyring::new(keys)?),
             names,
             providers: live.providers(&config)?,
             pages: Pages::new(&config.pages, &config.public_url, &config.prefix)?

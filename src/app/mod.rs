@@ -22,6 +22,7 @@ pub mod renewal;
 pub mod reply;
 pub mod respond;
 mod seen;
+pub mod sessions;
 pub mod shown;
 pub mod start;
 pub mod status;
@@ -48,6 +49,7 @@ use self::journey::Worker;
 use self::log_line::Level;
 use self::log_names::UserLogging;
 use self::log_sink::LogSink;
+use self::sessions::{Arrival, Places, Sessions};
 use self::start::{StartError, session_keys};
 use self::status::Status;
 use crate::base::clock::Clock;
@@ -63,6 +65,18 @@ use crate::server::{ListenSettings, probes};
 
 /// How often a stop looks whether all connections have ended.
 const QUIET: Duration = Duration::from_millis(20);
+
+/// How long a process that has a successor keeps what only one has at a time.
+const LAST_LOGINS: Duration = Duration::from_secs(1);
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    /// Nobody comes after it, for all it knows.
+    Alone,
+    /// Another one serves by now.
+    Succeeded,
+}
 
 /// What all threads of the process see.
 #[derive(Debug)]
@@ -140,7 +154,14 @@ impl App {
         passed: Passed,
     ) -> Result<Self, StartError> {
         let control = Handle::current();
-        let live = Live::new(clock, control);
+        let arrival = if passed.has(handover::PROBES) {
+            Arrival::TakesOver
+        } else {
+            Arrival::Fresh
+        };
+        let places = Places::open(&config.session.store, &clock, arrival).await?;
+        let sessions = Sessions::new(places, clock.clone(), control.clone());
+        let live = Live::new(clock, control, Arc::new(sessions));
         let certificates = Certificates::load(&config.listen, live.clock.now())?;
         let mut passed = passed;
         let probes_listener = bind_probes(config.probes, &mut passed).await;
@@ -161,6 +182,7 @@ impl App {
         let keys = session_keys(&config.session.keys, &live)?;
         let (limits, listen) = (config.limits.clone(), config.listen.clone());
         let generation = Generation::build(config, &keys, &live)?;
+        live.sessions.seal_with(Arc::clone(&generation.keyring));
         exposures.remember(seen, Telling::All);
         let (end, ended) = watch::channel(false);
         let shared = Arc::new(Shared {
@@ -228,7 +250,7 @@ impl App {
         let delay = self.shared.current.load().config.limits.drain_delay;
         self.drain.move_on(Stage::Leaving);
         tokio::time::sleep(delay).await;
-        self.finish().await;
+        self.finish(Leaving::Alone).await;
     }
 
     /// The listening sockets, to be handed to a process after this one.
@@ -244,10 +266,10 @@ impl App {
         for file in &self.files {
             file.leave();
         }
-        self.finish().await;
+        self.finish(Leaving::Succeeded).await;
     }
 
-    async fn finish(mut self) {
+    async fn finish(mut self, leaving: Leaving) {
         let limit = self.shared.current.load().config.limits.drain;
         // Held any longer they would take connections that nobody accepts.
         self.sockets.clear();
@@ -259,11 +281,31 @@ impl App {
                 tokio::time::sleep(QUIET).await;
             }
         };
+        // Whoever comes after waits for what one process has at a time; who is in the middle of a login
+        // here has a moment more.
+        let sessions = &self.shared.live.sessions;
+        if leaving == Leaving::Succeeded {
+            drop(tokio::time::timeout(LAST_LOGINS, quiet()).await);
+            drop(tokio::time::timeout(LAST_LOGINS, self.renewed()).await);
+            sessions.close().await;
+        }
         drop(tokio::time::timeout(limit, quiet()).await);
+        // What a renewal brings is written before the process ends: its token is spent.
+        drop(tokio::time::timeout(limit, self.renewed()).await);
         self.end.send_replace(true);
         self.drain.move_on(Stage::Ended);
         drop(tokio::time::timeout(FAREWELL.saturating_add(QUIET), quiet()).await);
+        sessions.close().await;
         self.drain.move_on(Stage::Gone);
+    }
+}
+
+impl App {
+    /// Until no renewal is under way.
+    async fn renewed(&self) {
+        while self.shared.live.renewals.are_under_way() {
+            tokio::time::sleep(QUIET).await;
+        }
     }
 }
 

@@ -33,15 +33,18 @@ pub fn apply(config: Config, shared: &Shared) -> Result<(), StartError> {
     if before.config.listen != config.listen
         || before.config.probes != config.probes
         || before.config.limits != config.limits
+        || before.config.session.store != config.session.store
     {
         tracing::warn!(
             event = "config_reload",
-            "listen, probes and limits take effect at the next start"
+            "listen, probes, limits and the store of sessions take effect at the next start"
         );
     }
     let seen = shared.exposures.judge(&config.upstreams)?;
     let keys = session_keys(&config.session.keys, &shared.live)?;
     let generation = Generation::build(config, &keys, &shared.live)?;
+    let keyring = Arc::clone(&generation.keyring);
+    shared.live.sessions.seal_with(keyring);
     shared.current.store(Arc::new(generation));
     shared.exposures.remember(seen, Telling::All);
     Ok(())

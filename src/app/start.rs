@@ -12,6 +12,7 @@ use crate::config::state_key::{self, StateKeyError};
 use crate::provider::ProviderFault;
 use crate::server::passed::PassedError;
 use crate::session::names::CookieNamesError;
+use crate::store::disk::OpenError;
 use crate::transport::server_tls::ServerTlsError;
 use crate::transport::tls::TlsError;
 
@@ -77,6 +78,9 @@ pub enum StartError {
     /// A page's template.
     #[error(transparent)]
     Pages(#[from] PagesError),
+    /// The store of sessions.
+    #[error("sessions cannot be kept: {0}")]
+    Store(#[from] OpenError),
     /// Trust roots.
     #[error(transparent)]
     Tls(#[from] TlsError),

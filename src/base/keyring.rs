@@ -26,6 +26,12 @@ const HEADER_LEN: usize = 1 + KEY_ID_LEN + NONCE_LEN;
 /// A key of 32 random bytes has about 30 different byte values; fewer than this is not random.
 const FEWEST_DISTINCT_BYTES: usize = 16;
 
+/// How many characters a value of `length` bytes has when it is sealed.
+#[must_use]
+pub const fn sealed_len(length: usize) -> usize {
+    ((HEADER_LEN + length + TAG_LEN) * 4).div_ceil(3)
+}
+
 /// What a sealed value is for. A value sealed for one purpose never opens for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -37,14 +43,20 @@ pub enum Purpose {
     State,
     /// The `state` of a request to the provider's end-session endpoint.
     LogoutState,
+    /// What a browser has of a session that is kept in a store.
+    Ticket,
+    /// Who a session in a store is, for lists.
+    Card,
 }
 
 impl Purpose {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 6] = [
         Self::Session,
         Self::PendingLogin,
         Self::State,
         Self::LogoutState,
+        Self::Ticket,
+        Self::Card,
     ];
 
     fn label(self) -> &'static str {
@@ -53,6 +65,8 @@ impl Purpose {
             Self::PendingLogin => "pending login",
             Self::State => "state",
             Self::LogoutState => "logout state",
+            Self::Ticket => "ticket",
+            Self::Card => "card",
         }
     }
 }
@@ -82,6 +96,12 @@ impl SessionKey {
     /// [`NoEntropy`] when the system has no random bytes.
     pub fn generate(entropy: Entropy) -> Result<Self, NoEntropy> {
         Ok(Self(Zeroizing::new(entropy.bytes()?)))
+    }
+
+    /// The key of these bytes, which were drawn at random for one session.
+    #[must_use]
+    pub fn of_session(bytes: &[u8; KEY_LEN]) -> Self {
+        Self(Zeroizing::new(*bytes))
     }
 
     /// Reads one line.

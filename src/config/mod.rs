@@ -118,6 +118,29 @@ pub struct SessionSettings {
     pub limits: SessionLimits,
     /// How their cookies look.
     pub cookie: CookieSettings,
+    /// Where they are kept.
+    pub store: StoreSettings,
+}
+
+/// Where sessions are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StoreSettings {
+    /// Where new ones go.
+    pub current: StoreKind,
+    /// Where they were kept before, while people move.
+    pub previous: Option<StoreKind>,
+}
+
+/// One place for sessions, with all it takes to get there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum StoreKind {
+    /// They travel in their cookie.
+    #[default]
+    Cookie,
+    /// In the process.
+    Memory,
+    /// In this file.
+    Disk(PathBuf),
 }
 
 /// Where session keys come from.

@@ -52,6 +52,8 @@ pub enum Denial {
     /// Somebody is signed in, but for too long nobody has vouched for that, and the provider does not
     /// answer.
     Unconfirmed,
+    /// A session was shown that cannot be looked up: the store does not answer.
+    StoreDown,
     /// No route matches.
     NoRoute,
     /// The host is not one that any route serves.

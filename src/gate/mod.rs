@@ -225,17 +225,21 @@ impl Gate {
             Evidence::None
             | Evidence::Unconfirmed(_)
             | Evidence::Expired(_)
-            | Evidence::Unusable => None,
+            | Evidence::Unusable
+            | Evidence::StoreDown => None,
         };
-        let unconfirmed = matches!(evidence, Evidence::Unconfirmed(_));
+        // To sign in anew would not help: whoever would have to answer does not.
+        let unanswered = match evidence {
+            Evidence::Unconfirmed(_) => Some(Denial::Unconfirmed),
+            Evidence::StoreDown => Some(Denial::StoreDown),
+            _ => None,
+        };
         let identified = match (&route.access, session) {
             (Access::Public, _) | (Access::Optional, None) => Identified::Anonymous,
             (Access::Optional, Some(_)) => Identified::BySession,
-            // To sign in anew would not help: the provider does not answer.
-            (Access::SignedIn | Access::When(_), None) if unconfirmed => {
-                return Judgement::Refuse(Denial::Unconfirmed);
+            (Access::SignedIn | Access::When(_), None) => {
+                return unanswered.map_or(Judgement::Ask, Judgement::Refuse);
             }
-            (Access::SignedIn | Access::When(_), None) => return Judgement::Ask,
             (Access::SignedIn, Some(_)) => Identified::BySession,
             (Access::When(condition), Some(session)) => {
                 match condition.judge(&session.provider, &session.identity) {
@@ -338,8 +342,10 @@ impl Gate {
 pub fn live_session(evidence: &Evidence) -> Option<&Arc<Session>> {
     match evidence {
         Evidence::Session(session, _) | Evidence::Unheard(session, _) => Some(session),
-        Evidence::None | Evidence::Unconfirmed(_) | Evidence::Expired(_) | Evidence::Unusable => {
-            None
-        }
+        Evidence::None
+        | Evidence::Unconfirmed(_)
+        | Evidence::Expired(_)
+        | Evidence::Unusable
+        | Evidence::StoreDown => None,
     }
 }

@@ -118,6 +118,7 @@ fn signed_in(groups: &[&str]) -> Evidence {
         grant: None,
         turn: 0,
         raw_id_token: None,
+        ticket: None,
     };
     Evidence::Session(Arc::new(session), Freshness::Fresh)
 }
@@ -178,6 +179,7 @@ fn outcome(
         Decision::Deny(Denial::ManyUpstreams) => "400",
         Decision::Deny(Denial::MethodNotAllowed(_)) => "405",
         Decision::Deny(Denial::Unconfirmed) => "503",
+        Decision::Deny(Denial::StoreDown) => "503 store",
     }
 }
 
@@ -205,6 +207,9 @@ fn the_decision_is_this_table() {
         ("PROPFIND", "/", &none, "401"),
         ("GET", "/", &bob, "identified"),
         ("GET", "/", &Evidence::Unusable, "login"),
+        ("GET", "/", &Evidence::StoreDown, "503 store"),
+        ("POST", "/admin", &Evidence::StoreDown, "503 store"),
+        ("GET", "/greet/x", &Evidence::StoreDown, "anonymous"),
         ("GET", "/", &expired(), "login"),
         ("POST", "/", &expired(), "401"),
         ("GET", "/admin", &none, "login"),

@@ -65,6 +65,7 @@ fn session(subject: &str, groups: &[&str]) -> Session {
         grant: None,
         turn: 0,
         raw_id_token: None,
+        ticket: None,
     }
 }
 

@@ -104,6 +104,12 @@ impl Passed {
         Ok(Self(sockets.collect::<Result<_, _>>()?))
     }
 
+    /// Whether there is a socket of this name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(its, _)| its == name)
+    }
+
     /// All sockets of this name, ready to accept; they are then no longer here. Must be called
     /// within a runtime.
     ///

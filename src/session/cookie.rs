@@ -159,8 +159,8 @@ fn with_attributes<'a>(
 // === impl SessionCookie ===
 
 impl SessionCookie {
-    /// Seals `session` and writes it into at most [`MAX_PARTS`] cookies of at most
-    /// [`MAX_COOKIE_BYTES`] each, which live until the session's absolute limit; removes the parts
+    /// Seals `session`, or its ticket where it has one, and writes that into at most [`MAX_PARTS`]
+    /// cookies of at most [`MAX_COOKIE_BYTES`] each, which live until the session's absolute limit; removes the parts
     /// that the request still `presented` and that the session no longer needs.
     ///
     /// # Errors
@@ -172,8 +172,13 @@ impl SessionCookie {
         presented: &Presented,
         now: UnixTime,
     ) -> Result<Vec<SetCookie>, WriteError> {
-        let payload = payload::write_session(session)?;
-        let sealed = keyring.seal(Purpose::Session, names.session_context(), &payload)?;
+        let sealed = match &session.ticket {
+            Some(ticket) => ticket.seal(keyring, names)?,
+            None => {
+                let payload = payload::write_session(session)?;
+                keyring.seal(Purpose::Session, names.session_context(), &payload)?
+            }
+        };
         let max_age = session.absolute_expires_at.since(now);
         let mut lines = split(&sealed, names, max_age).map_err(|limit| CookieTooLarge {
             bytes: sealed.len(),

@@ -23,4 +23,7 @@ pub enum Evidence {
     Expired(Arc<Session>),
     /// Something was presented that does not open. It admits to nothing.
     Unusable,
+    /// A ticket was presented whose session cannot be looked up: the store does not answer. It admits
+    /// to nothing until the store is heard of.
+    StoreDown,
 }

@@ -4,6 +4,7 @@
 //! end is the earlier of the one sealed in and the one that today's limits give, so a limit that
 //! an operator shortens holds at once, and none is ever lengthened for a session that exists.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Grant, Session, SessionId, SessionLimits};
@@ -99,6 +100,7 @@ impl Session {
             grant: who.grant,
             turn: 0,
             raw_id_token: who.raw_id_token,
+            ticket: None,
         }
     }
 
@@ -114,6 +116,20 @@ impl Session {
             raw_id_token: who.raw_id_token.or_else(|| self.raw_id_token.clone()),
             ..self.clone()
         }
+    }
+
+    /// The same session, seen whenever `other`, of the same id, was: a renewal begins with the session
+    /// as it was then, and it may have been used since.
+    #[must_use]
+    pub fn seen_with(self: &Arc<Self>, other: &Self) -> Arc<Self> {
+        if other.id != self.id || other.seen_at <= self.seen_at {
+            return Arc::clone(self);
+        }
+        Arc::new(Self {
+            seen_at: other.seen_at,
+            idle_expires_at: other.idle_expires_at.min(self.absolute_expires_at),
+            ..Self::clone(self)
+        })
     }
 
     /// The same session with another grant, or with none any more. Nobody vouched for it.
@@ -266,6 +282,20 @@ mod tests {
         let absolute_end = START.plus(24 * HOUR);
         assert_eq!(used.phase(LIMITS, absolute_end.minus(second)), Phase::Live);
         assert_eq!(used.phase(LIMITS, absolute_end), Phase::Expired);
+    }
+
+    // F15: who was there while a renewal was under way was there after it, too.
+    #[test]
+    fn a_successor_was_seen_whenever_its_session_was() {
+        let session = Arc::new(session());
+        let used = session.touched(LIMITS, START.plus(3 * HOUR));
+        let late = Arc::new(session.regranted(None));
+        let seen = late.seen_with(&used);
+        assert_eq!((seen.seen_at, seen.turn), (used.seen_at, 1));
+        assert_eq!(seen.idle_expires_at, used.idle_expires_at);
+        assert_eq!(seen.seen_with(&session).seen_at, used.seen_at);
+        let stranger = Session::start(alice(), [8; 16], LIMITS, START.plus(4 * HOUR));
+        assert_eq!(late.seen_with(&stranger).seen_at, START);
     }
 
     // V9: no end is sealed in that lies past the absolute one.

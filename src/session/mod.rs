@@ -9,9 +9,11 @@
 //! Nothing here believes a `Max-Age`, a count or a name that a request brought: what does not open
 //! under our keys, for this purpose, name, client and host, is nothing.
 
+pub mod card;
 pub mod cookie;
 pub mod evidence;
 pub mod lifetime;
+pub mod loaded;
 pub mod names;
 mod payload;
 pub mod pending;
@@ -20,17 +22,21 @@ pub mod recent;
 pub mod record;
 pub mod revocations;
 pub mod state;
+pub mod ticket;
+mod weight;
 
 #[cfg(test)]
 mod tests;
 
 pub use payload::PayloadError;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use self::ticket::Ticket;
 use crate::base::clock::UnixTime;
 use crate::base::secret::Secret;
 use crate::oidc::claims::Identity;
@@ -65,6 +71,8 @@ pub struct Session {
     pub turn: u32,
     /// The raw ID token, kept only where the provider needs it as `id_token_hint`.
     pub raw_id_token: Option<Secret>,
+    /// What the browser has in its place, where it is kept in a store.
+    pub ticket: Option<Arc<Ticket>>,
 }
 
 /// What a provider gave so that it can be asked again without the person (RFC 6749 section 1.5).
@@ -98,6 +106,14 @@ impl SessionId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; 16] {
+        // The text was made of 16 bytes.
+        let bytes = URL_SAFE_NO_PAD.decode(&self.0).unwrap_or_default();
+        bytes.try_into().unwrap_or_default()
     }
 }
 

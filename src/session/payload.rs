@@ -116,6 +116,7 @@ pub(super) fn read_session(bytes: &[u8]) -> Result<Session, PayloadError> {
         raw_id_token: written
             .raw_id_token
             .map(|token| Secret::new(token.into_owned())),
+        ticket: None,
     })
 }
 

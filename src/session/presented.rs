@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::COOKIE;
@@ -15,8 +16,10 @@ use zeroize::Zeroizing;
 use super::cookie::{MAX_COOKIE_BYTES, MAX_PARTS, tag_of};
 use super::evidence::Evidence;
 use super::lifetime::Phase;
+use super::loaded::Loaded;
 use super::names::{CookieNames, LoginTag, Slot};
-use super::recent::Recent;
+use super::recent::{Known, Recent};
+use super::ticket::{TICKET_LEN, Ticket};
 use super::{Session, SessionLimits, payload};
 use crate::base::clock::UnixTime;
 use crate::base::keyring::{Keyring, Purpose, SealedBy};
@@ -28,6 +31,8 @@ const MAX_OF_ONE_NAME: usize = 16;
 /// How many logins. Their names are many, so one limit holds for all; a head of the usual limit
 /// has no room for more.
 const MAX_LOGINS: usize = 1024;
+/// How many sessions are looked up in the store for one request.
+const MOST_TICKETS: usize = 4;
 /// How many ways to join one split session are tried: two cookies of each part's name.
 const MAX_JOINS: usize = 4;
 
@@ -49,16 +54,49 @@ pub struct Opener<'a> {
     keyring: &'a Keyring,
     names: &'a CookieNames,
     recent: Option<&'a Recent>,
+    kept: Kept,
+    loaded: Option<&'a [Arc<Loaded>]>,
+    good_for: Duration,
+}
+
+/// Where sessions are kept, and so what their cookies hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kept {
+    /// In the cookie, sealed.
+    #[default]
+    InCookies,
+    /// In a store; the cookie holds a ticket.
+    InStore,
+    /// In a store, and those that still are in their cookie move there.
+    MovingToStore,
+    /// In the cookie, and those that still are in a store move there.
+    MovingToCookies,
+}
+
+impl Kept {
+    /// Whether tickets count.
+    #[must_use]
+    pub fn has_tickets(self) -> bool {
+        self != Self::InCookies
+    }
+
+    fn has_sealed(self) -> bool {
+        self != Self::InStore
+    }
 }
 
 impl<'a> Opener<'a> {
-    /// Opens what was sealed under a key of `keyring` for the gate whose cookies have `names`.
+    /// Opens what was sealed under a key of `keyring` for the gate whose cookies have `names`, where
+    /// sessions are kept in their cookies.
     #[must_use]
     pub fn new(keyring: &'a Keyring, names: &'a CookieNames) -> Self {
         Self {
             keyring,
             names,
             recent: None,
+            kept: Kept::InCookies,
+            loaded: None,
+            good_for: Duration::ZERO,
         }
     }
 
@@ -71,19 +109,104 @@ impl<'a> Opener<'a> {
         }
     }
 
-    fn open(&self, sealed: &str) -> Option<(Arc<Session>, SealedBy)> {
+    /// The same where sessions are kept so, and what was read from a store is good for so long.
+    #[must_use]
+    pub fn keeping(self, kept: Kept, good_for: Duration) -> Self {
+        Self {
+            kept,
+            good_for,
+            ..self
+        }
+    }
+
+    /// The same, where this is all there is in the store for the tickets of the request.
+    #[must_use]
+    pub fn having(self, loaded: &'a [Arc<Loaded>]) -> Self {
+        Self {
+            loaded: Some(loaded),
+            ..self
+        }
+    }
+
+    /// What the text opens to, by what was read from the store, or else by what is remembered of that.
+    fn open(&self, sealed: &str, now: UnixTime) -> Opened {
+        let (session, sealed_by, moves) = match self.known(sealed) {
+            None => return Opened::Nothing,
+            Some((Known::Session(session), sealed_by)) => {
+                (session, sealed_by, self.kept == Kept::MovingToStore)
+            }
+            Some((Known::Ticket(ticket, copy), sealed_by)) => {
+                let loaded = match self.loaded {
+                    None => match copy.filter(|copy| copy.is_good(self.good_for, now)) {
+                        Some(copy) => copy,
+                        None => return Opened::Unread,
+                    },
+                    Some(loaded) => {
+                        let is_of =
+                            |one: &&Arc<Loaded>| one.session.ticket.as_ref() == Some(&ticket);
+                        let Some(loaded) = loaded.iter().find(is_of) else {
+                            return Opened::Nothing;
+                        };
+                        if let Some(recent) = self.recent {
+                            let known = Known::Ticket(ticket, Some(Arc::clone(loaded)));
+                            recent.remember(sealed, known, sealed_by);
+                        }
+                        Arc::clone(loaded)
+                    }
+                };
+                let moves = self.kept == Kept::MovingToCookies;
+                (Arc::clone(&loaded.session), sealed_by, moves)
+            }
+        };
+        // What moves is written anew where it belongs now.
+        let sealed_by = if moves { SealedBy::Older } else { sealed_by };
+        Opened::Session(session, sealed_by)
+    }
+
+    /// What the text opens to, with whatever is known of it. Tickets are told by their length.
+    fn known(&self, sealed: &str) -> Option<(Known, SealedBy)> {
         if let Some(known) = self.recent.and_then(|recent| recent.recall(sealed)) {
             return Some(known);
         }
-        let context = self.names.session_context();
-        let opened = self.keyring.open(Purpose::Session, context, sealed).ok()?;
-        let plaintext = Zeroizing::new(opened.plaintext);
-        let session = Arc::new(payload::read_session(&plaintext).ok()?);
+        let (known, sealed_by) = if sealed.len() == TICKET_LEN {
+            if !self.kept.has_tickets() {
+                return None;
+            }
+            let (ticket, sealed_by) = Ticket::open(sealed, self.keyring, self.names)?;
+            (Known::Ticket(Arc::new(ticket), None), sealed_by)
+        } else {
+            if !self.kept.has_sealed() {
+                return None;
+            }
+            let context = self.names.session_context();
+            let opened = self.keyring.open(Purpose::Session, context, sealed).ok()?;
+            let plaintext = Zeroizing::new(opened.plaintext);
+            let session = Arc::new(payload::read_session(&plaintext).ok()?);
+            (Known::Session(session), opened.sealed_by)
+        };
         if let Some(recent) = self.recent {
-            recent.remember(sealed, &session, opened.sealed_by);
+            recent.remember(sealed, known.clone(), sealed_by);
         }
-        Some((session, opened.sealed_by))
+        Some((known, sealed_by))
     }
+
+    /// The ticket of this text, if it is one, with what is remembered of its session and still good.
+    fn ticket(&self, sealed: &str, now: UnixTime) -> Option<(Arc<Ticket>, Option<Arc<Loaded>>)> {
+        match self.known(sealed)? {
+            (Known::Ticket(ticket, copy), _) => {
+                Some((ticket, copy.filter(|copy| copy.is_good(self.good_for, now))))
+            }
+            (Known::Session(_), _) => None,
+        }
+    }
+}
+
+/// What one text opens to.
+enum Opened {
+    Session(Arc<Session>, SealedBy),
+    Nothing,
+    /// A ticket of which nothing good is known.
+    Unread,
 }
 
 /// One pair of a `Cookie` field, as [`cookie_pairs`] finds it.
@@ -141,22 +264,44 @@ impl Presented {
 
     /// Opens the session, if there is one. Of several cookies of its name the one that opens
     /// counts; of several that open, a live one before one that is over, then the one of the
-    /// latest login, then the one last used. Whatever does not open looks like any other failure.
+    /// latest login, then the one last used. Whatever does not open looks like any other failure, and
+    /// so does a ticket of which nothing good is known.
     #[must_use]
     pub fn open(&self, opener: &Opener<'_>, limits: SessionLimits, now: UnixTime) -> Evidence {
-        let best = self
-            .sessions
-            .iter()
-            .filter_map(|first| {
-                self.joined(first)?
-                    .iter()
-                    .find_map(|sealed| opener.open(sealed))
-            })
-            .map(|(session, sealed_by)| (session.phase(limits, now), session, sealed_by))
-            .max_by_key(|(phase, session, _)| {
-                (*phase == Phase::Live, session.started_at, session.seen_at)
-            });
-        match best {
+        self.open_known(opener, limits, now)
+            .unwrap_or(Evidence::Unusable)
+    }
+
+    /// The same; nothing, where a store has to be asked first for the [`Presented::tickets`].
+    #[must_use]
+    pub fn open_known(
+        &self,
+        opener: &Opener<'_>,
+        limits: SessionLimits,
+        now: UnixTime,
+    ) -> Option<Evidence> {
+        let mut best: Option<(Phase, Arc<Session>, SealedBy)> = None;
+        let rank =
+            |phase, session: &Session| (phase == Phase::Live, session.started_at, session.seen_at);
+        for first in &self.sessions {
+            for sealed in self.joined(first).iter().flatten() {
+                match opener.open(sealed, now) {
+                    Opened::Session(session, sealed_by) => {
+                        let phase = session.phase(limits, now);
+                        let is_better = best.as_ref().is_none_or(|(best_phase, one, _)| {
+                            rank(phase, &session) >= rank(*best_phase, one)
+                        });
+                        if is_better {
+                            best = Some((phase, session, sealed_by));
+                        }
+                        break;
+                    }
+                    Opened::Nothing => {}
+                    Opened::Unread => return None,
+                }
+            }
+        }
+        Some(match best {
             Some((Phase::Live, session, sealed_by)) => {
                 let freshness = session.freshness(sealed_by, limits, now);
                 Evidence::Session(session, freshness)
@@ -164,7 +309,29 @@ impl Presented {
             Some((Phase::Expired, session, _)) => Evidence::Expired(session),
             None if self.sessions.is_empty() && self.part_numbers == 0 => Evidence::None,
             None => Evidence::Unusable,
+        })
+    }
+
+    /// The tickets, each with what is remembered of its session and still good. At most
+    /// [`MOST_TICKETS`], the last ones: a browser sends the cookie with the longest path first, and that
+    /// is never ours.
+    #[must_use]
+    pub fn tickets(
+        &self,
+        opener: &Opener<'_>,
+        now: UnixTime,
+    ) -> Vec<(Arc<Ticket>, Option<Arc<Loaded>>)> {
+        let found = self.sessions.iter().rev().filter_map(|first| {
+            let sealed = first.strip_prefix("1.")?;
+            opener.ticket(sealed, now)
+        });
+        let mut tickets: Vec<(Arc<Ticket>, _)> = Vec::new();
+        for (ticket, copy) in found.take(MOST_TICKETS) {
+            if !tickets.iter().any(|(one, _)| *one == ticket) {
+                tickets.push((ticket, copy));
+            }
         }
+        tickets
     }
 
     /// The numbers of the session's parts that were presented, each once.
@@ -305,6 +472,6 @@ mod tests {
         ]
         .concat();
         let presented = gate.read_fields(&[&field]);
-        assert_eq!(presented.sessions, ["".into(), "".into()]);
+        assert_eq!(presented.sessions, [Box::<str>::default(), Box::default()]);
     }
 }

@@ -1,8 +1,9 @@
 //! The sessions that were opened lately, so that the next request of the same person is not
 //! decrypted and read anew.
 //!
-//! What is remembered is only that this very text opens to this session. Whether the session is
-//! still live, and still accepted, is asked at every request. One memory serves one worker under one
+//! What is remembered is only that this very text opens to this session, or to this ticket and what
+//! the store had under it. Whether that is still so, and the session still live and still accepted,
+//! is asked at every request. One memory serves one worker under one
 //! generation: with the keys and names changes the memory.
 
 use std::cell::RefCell;
@@ -11,6 +12,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use super::Session;
+use super::loaded::Loaded;
+use super::ticket::Ticket;
 use crate::base::keyring::SealedBy;
 
 /// How many sessions are remembered, each in the place that its text falls on.
@@ -32,8 +35,17 @@ pub struct Recent {
 struct Remembered {
     hash: u64,
     text: Box<str>,
-    session: Arc<Session>,
+    known: Known,
     sealed_by: SealedBy,
+}
+
+/// What a text opened to.
+#[derive(Debug, Clone)]
+pub(super) enum Known {
+    /// The session itself.
+    Session(Arc<Session>),
+    /// A ticket, and what its store had, as far as that was asked.
+    Ticket(Arc<Ticket>, Option<Arc<Loaded>>),
 }
 
 impl Recent {
@@ -47,13 +59,12 @@ impl Recent {
         }
     }
 
-    /// The session that `text` opened to, if it did lately.
-    pub(super) fn recall(&self, text: &str) -> Option<(Arc<Session>, SealedBy)> {
+    /// What `text` opened to, if it did lately.
+    pub(super) fn recall(&self, text: &str) -> Option<(Known, SealedBy)> {
         let hash = self.hash(text);
         let places = self.places.borrow();
         let found = places.get(place(hash))?.as_ref()?;
-        (found.hash == hash && *found.text == *text)
-            .then(|| (Arc::clone(&found.session), found.sealed_by))
+        (found.hash == hash && *found.text == *text).then(|| (found.known.clone(), found.sealed_by))
     }
 
     /// The session that was opened last without having been remembered, once.
@@ -62,9 +73,15 @@ impl Recent {
         self.learned.borrow_mut().take()
     }
 
-    /// Remembers that `text` opened to `session`; whoever had the place is forgotten.
-    pub(super) fn remember(&self, text: &str, session: &Arc<Session>, sealed_by: SealedBy) {
-        *self.learned.borrow_mut() = Some(Arc::clone(session));
+    /// Remembers what `text` opened to; whoever had the place is forgotten.
+    pub(super) fn remember(&self, text: &str, known: Known, sealed_by: SealedBy) {
+        let session = match &known {
+            Known::Session(session) => Some(session),
+            Known::Ticket(_, loaded) => loaded.as_ref().map(|loaded| &loaded.session),
+        };
+        if let Some(session) = session {
+            *self.learned.borrow_mut() = Some(Arc::clone(session));
+        }
         if text.len() > LONGEST {
             return;
         }
@@ -77,7 +94,7 @@ impl Recent {
             *slot = Some(Remembered {
                 hash,
                 text: text.into(),
-                session: Arc::clone(session),
+                known,
                 sealed_by,
             });
         }
@@ -122,7 +139,9 @@ mod tests {
         match gate.read(cookies).open(&opener, LIMITS, now) {
             Evidence::Session(..) => "live",
             Evidence::Expired(_) => "over",
-            Evidence::Unheard(..) | Evidence::Unconfirmed(_) => unreachable!(),
+            Evidence::Unheard(..) | Evidence::Unconfirmed(_) | Evidence::StoreDown => {
+                unreachable!()
+            }
             Evidence::Unusable => "unusable",
             Evidence::None => "none",
         }
@@ -167,9 +186,11 @@ mod tests {
             other => panic!("{other:?}"),
         };
         for number in 0..4 * PLACES {
-            recent.remember(&format!("text {number}"), &session, SealedBy::Newest);
+            let known = Known::Session(Arc::clone(&session));
+            recent.remember(&format!("text {number}"), known, SealedBy::Newest);
         }
-        recent.remember(&"x".repeat(LONGEST + 1), &session, SealedBy::Newest);
+        let known = Known::Session(session);
+        recent.remember(&"x".repeat(LONGEST + 1), known, SealedBy::Newest);
         assert!(recent.recall(&"x".repeat(LONGEST + 1)).is_none());
         assert_eq!(recent.places.borrow().len(), PLACES);
     }

@@ -29,8 +29,7 @@ pub struct GroupKey([u8; KEY_LEN]);
 pub struct Record {
     /// How often it was renewed: of two records of one key, the one with more succeeds the other.
     pub turn: u32,
-    /// When the store may forget it. Never later than the session's absolute end and what clocks may
-    /// differ by.
+    /// When the store forgets it. Whether the session is over by then is said by what is sealed.
     pub expires_at: UnixTime,
     /// The group of the person.
     pub person: GroupKey,

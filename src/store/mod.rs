@@ -5,6 +5,10 @@
 //! those of the clock that it was given. All its calls are bounded in time, and none is made by a
 //! request that can do without.
 
+pub mod any;
+pub mod disk;
+pub mod memory;
+
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;

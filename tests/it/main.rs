@@ -133,6 +133,8 @@ mod signing_out; // signing out ends the session here first, whatever the provid
 #[cfg(test)]
 mod single_page_apps; // what an app of one page needs to know about its session
 #[cfg(test)]
+mod stores; // one life of a session, whatever it is kept in
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod surroundings; // the machine around the process: its names, its roots, its environment

@@ -160,7 +160,7 @@ async fn redeem(
         let unmet = Unmet::of_admit(missing, provider.settings());
         return Err(Fault::NotAdmittedHere(Box::new(who.identity), unmet));
     }
-    admit(who, state, &page, visit)
+    admit(who, state, &page, visit).await
 }
 
 /// The provider could not answer without showing something. Where somebody has to sign in, they are
@@ -205,11 +205,19 @@ fn is_dead(error: &LoginError) -> bool {
 }
 
 /// Begins the session. Whatever the browser had before, it has this now.
-fn admit(who: SignedIn, state: &str, page: &ReturnTo, visit: &Visit<'_>) -> Result<Reply, Fault> {
+async fn admit(
+    who: SignedIn,
+    state: &str,
+    page: &ReturnTo,
+    visit: &Visit<'_>,
+) -> Result<Reply, Fault> {
     let generation = visit.generation;
     let id = visit.live.entropy.bytes().map_err(Fault::of_entropy)?;
     let limits = generation.config.session.limits;
     let session = Session::start(who, id, limits, visit.now);
+    let sessions = &visit.live.sessions;
+    let session = sessions.begin(session, &generation.names).await;
+    let session = session.map_err(Fault::of_keeping)?;
     let (keyring, names) = (&generation.keyring, &generation.names);
     let (session, lines) =
         SessionCookie::write_fitting(session, keyring, names, visit.presented, visit.now)?;

@@ -127,7 +127,7 @@ pub async fn serve(endpoint: Endpoint, facts: Box<Facts>, visit: &Visit<'_>) -> 
         }
         Endpoint::Callback(provider) => callback::finish(&provider, &facts, visit).await,
         Endpoint::SignIn => sign_in::show(&facts, visit),
-        Endpoint::SignOut => sign_out::end(&facts, visit),
+        Endpoint::SignOut => sign_out::end(&facts, visit).await,
         Endpoint::UserInfo => userinfo::show(&facts, visit),
     }
 }

@@ -35,6 +35,7 @@ pub fn show(facts: &Facts, visit: &Visit<'_>) -> Reply {
         Evidence::None
         | Evidence::Session(..)
         | Evidence::Unheard(..)
-        | Evidence::Unconfirmed(_) => reply,
+        | Evidence::Unconfirmed(_)
+        | Evidence::StoreDown => reply,
     }
 }

@@ -19,8 +19,7 @@ use crate::session::evidence::Evidence;
 use crate::session::state::LogoutState;
 
 /// Signs out if the person asked for it on a page of ours; another site can only make us ask.
-#[must_use]
-pub fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
+pub async fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
     let known = [RETURN_TO, ("state", &[] as &[_])];
     let Ok(query) = Parameters::parse(facts.target().query(), &known) else {
         return Reply::refuse(Fault::RepeatedParameter);
@@ -57,6 +56,7 @@ pub fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
     }
     visit.teller.tell(&AuditEvent::Logout(session));
     visit.live.ended.end(session, visit.now);
+    visit.live.sessions.end(session).await;
     if let Some(successor) = visit.live.renewals.end(session) {
         revoke(&successor, visit);
     }

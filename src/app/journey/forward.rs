@@ -67,7 +67,7 @@ impl Worker {
                 // A late answer could bring back a session that was ended, or replaced, meanwhile.
                 let took = asked.elapsed();
                 if upkeep == Upkeep::Reseal && took <= PROMPT {
-                    reseal(&mut response, visit);
+                    reseal(&mut response, visit).await;
                 }
                 // An event stream has no end of its own that it could miss.
                 if is_event_stream(&response)
@@ -95,7 +95,7 @@ impl Worker {
     }
 
     /// What a route answers in place of an app.
-    pub(super) fn answer_itself(
+    pub(super) async fn answer_itself(
         &self,
         equipped: &Equipped,
         (admission, upkeep): (&Admission, Upkeep),
@@ -119,7 +119,7 @@ impl Worker {
             Ok(response) => {
                 let mut response = response.map(Body::from);
                 if upkeep == Upkeep::Reseal {
-                    reseal(&mut response, visit);
+                    reseal(&mut response, visit).await;
                 }
                 Outcome { response, told }
             }
@@ -146,11 +146,15 @@ fn is_event_stream(response: &Response<Body>) -> bool {
 
 /// Lets the session's cookie ride on the answer, sealed anew. A cookie that cannot be written stays
 /// as it is: it is still good.
-fn reseal(response: &mut Response<Body>, visit: &Visit<'_>) {
+async fn reseal(response: &mut Response<Body>, visit: &Visit<'_>) {
     let (Some(session), generation) = (visit.session(), visit.generation) else {
         return;
     };
     let touched = session.touched(generation.config.session.limits, visit.now);
+    let sessions = &visit.live.sessions;
+    let Some(touched) = Box::pin(sessions.touch(touched, &generation.names)).await else {
+        return;
+    };
     let (keyring, names) = (&generation.keyring, &generation.names);
     match SessionCookie::write_fitting(touched, keyring, names, visit.presented, visit.now) {
         Ok((_, lines)) => {

@@ -193,9 +193,7 @@ impl Worker {
             Need::Nothing => Presented::default(),
             Need::Session => Presented::read(facts.headers(), &generation.names),
         };
-        let limits = generation.config.session.limits;
-        let opener = Opener::new(&generation.keyring, &generation.names);
-        let evidence = presented.open(&opener.remembering(&equipped.recent), limits, now);
+        let evidence = self.opened(equipped, &presented, now).await;
         // Nothing is renewed of what was ended; and it may be ended while a renewal is waited for.
         let evidence = live.ended.judge(evidence);
         let evidence = self.kept_up(equipped, evidence, &matched, now).await;
@@ -241,7 +239,9 @@ impl Worker {
                 return Outcome { response, told };
             }
             Decision::Answer(admission, upkeep) => {
-                let mut outcome = self.answer_itself(equipped, (&admission, upkeep), &visit, seen);
+                let mut outcome = self
+                    .answer_itself(equipped, (&admission, upkeep), &visit, seen)
+                    .await;
                 leave_unread(body, &mut outcome.response);
                 return outcome;
             }
@@ -295,12 +295,32 @@ impl Worker {
                     let presented = Presented::read(facts.headers(), &generation.names);
                     let opener = Opener::new(&generation.keyring, &generation.names);
                     let opener = opener.remembering(&equipped.recent);
+                    let opener = self.shared.live.sessions.opening(opener);
                     let limits = generation.config.session.limits;
                     let evidence = presented.open(&opener, limits, now);
                     let evidence = generation.accepted(self.shared.live.ended.judge(evidence));
                     live_session(&evidence).is_none()
                 }
             },
+        }
+    }
+
+    /// The evidence that was presented; a store is asked only where no good copy is known.
+    async fn opened(&self, equipped: &Equipped, presented: &Presented, now: UnixTime) -> Evidence {
+        let (generation, sessions) = (&*equipped.generation, &self.shared.live.sessions);
+        let opener = Opener::new(&generation.keyring, &generation.names);
+        let opener = sessions.opening(opener.remembering(&equipped.recent));
+        let limits = generation.config.session.limits;
+        if let Some(evidence) = presented.open_known(&opener, limits, now) {
+            return evidence;
+        }
+        let found = Box::pin(sessions.find(presented, &opener, now)).await;
+        let evidence = presented.open(&opener.having(&found.loaded), limits, now);
+        match evidence {
+            // Whoever has a session that lives is not asked to wait for another.
+            Evidence::Session(..) => evidence,
+            _ if found.is_down => Evidence::StoreDown,
+            evidence => evidence,
         }
     }
 

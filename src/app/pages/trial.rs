@@ -147,6 +147,7 @@ fn session() -> Arc<Session> {
         grant: None,
         turn: 0,
         raw_id_token: None,
+        ticket: None,
     })
 }
 

@@ -62,6 +62,7 @@ mod tests {
     use super::*;
     use crate::app::renewal::table::Entry;
     use crate::app::respond::samples;
+    use crate::app::sessions::{Places, Sessions};
     use crate::base::clock::Clock;
 
     /// Renewals in which one of `session` is under way, beside the session `unseen`; who waits for it.
@@ -73,6 +74,11 @@ mod tests {
             Clock::system(),
             Handle::current(),
             Arc::default(),
+            Arc::new(Sessions::new(
+                Places::default(),
+                Clock::system(),
+                Handle::current(),
+            )),
         ));
         let (tell, told) = watch::channel(None);
         let entry = Entry::UnderWay(told.clone(), unseen.map(Arc::clone));

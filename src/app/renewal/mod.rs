@@ -23,6 +23,7 @@ use self::table::{Entry, Table};
 use super::audit::{AuditEvent, AuditLog};
 use super::ended_sessions::EndedSessions;
 use super::iso_time::Timestamp;
+use super::sessions::{Sessions, Succession, Turn};
 use crate::base::clock::{Clock, UnixTime};
 use crate::provider::{Provider, RenewalError};
 use crate::session::evidence::Evidence;
@@ -49,6 +50,7 @@ pub struct Renewals {
     clock: Clock,
     control: Handle,
     ended: Arc<EndedSessions>,
+    sessions: Arc<Sessions>,
 }
 
 /// What came of a renewal.
@@ -85,9 +87,15 @@ pub enum Use {
 }
 
 impl Renewals {
-    /// None yet; they will run on `control`, and `ended` hears of sessions that the provider ended.
+    /// None yet; they will run on `control`, `ended` hears of sessions that the provider ended, and
+    /// `sessions` keeps what comes of those that are in a store.
     #[must_use]
-    pub fn new(clock: Clock, control: Handle, ended: Arc<EndedSessions>) -> Self {
+    pub fn new(
+        clock: Clock,
+        control: Handle,
+        ended: Arc<EndedSessions>,
+        sessions: Arc<Sessions>,
+    ) -> Self {
         Self {
             table: Mutex::default(),
             asked: Mutex::default(),
@@ -96,6 +104,7 @@ impl Renewals {
             clock,
             control,
             ended,
+            sessions,
         }
     }
 
@@ -115,7 +124,7 @@ impl Renewals {
             return Evidence::Session(session, freshness);
         }
         let (session, freshness) = match self.recall(&session) {
-            Some(Outcome::Renewed(successor)) => (successor, Freshness::Reseal),
+            Some(Outcome::Renewed(successor)) => (successor.seen_with(&session), Freshness::Reseal),
             Some(Outcome::Over) => return Evidence::Expired(session),
             Some(Outcome::Unchanged) | None => (session, freshness),
         };
@@ -141,7 +150,7 @@ impl Renewals {
                     Outcome::Renewed(successor)
                         if successor.word(with.limits, with.now) != Word::Overdue =>
                     {
-                        Evidence::Session(successor, Freshness::Reseal)
+                        Evidence::Session(successor.seen_with(&session), Freshness::Reseal)
                     }
                     Outcome::Renewed(successor) if successor.grant.is_some() => {
                         Evidence::Unconfirmed(successor)
@@ -158,6 +167,13 @@ impl Renewals {
     /// renewal brings, while the token that it used is spent.
     pub fn rest(&self) {
         self.resting.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a renewal is under way whose outcome would be lost with the process.
+    #[must_use]
+    pub fn are_under_way(&self) -> bool {
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.has_flights()
     }
 
     /// The person of this session is sent to the provider now.
@@ -231,9 +247,20 @@ impl Renewals {
         let flight = Flight::new(&renewals, &session, provider.id(), tell);
         self.control.spawn(async move {
             tokio::time::sleep_until(slot).await;
-            let outcome = renewals.renew(&session, &provider, &audit).await;
+            let turn = renewals.sessions.turn(&session).await;
+            let (outcome, lost) = match turn {
+                Turn::Mine(lock) => {
+                    let outcome = renewals.renew(&session, &provider, &audit).await;
+                    let kept = renewals.kept(&session, outcome).await;
+                    drop(lock);
+                    kept
+                }
+                Turn::Done(successor) => (Outcome::Renewed(successor), None),
+                Turn::Over => (Outcome::Over, None),
+                Turn::NotNow => (Outcome::Unchanged, None),
+            };
             // Nobody may be waiting any more.
-            if let Some(grant) = flight.land(outcome) {
+            for grant in flight.land(outcome).into_iter().chain(lost) {
                 audit.revoke(&provider, &grant.refresh_token).await;
             }
         });
@@ -271,6 +298,21 @@ impl Renewals {
             Err(error @ RenewalError::Transient(_)) => {
                 tracing::warn!(provider = provider.id(), reason = %error, "a session was not renewed");
                 Outcome::Unchanged
+            }
+        }
+    }
+
+    /// Writes a successor where the session is kept, before anybody hears of it. Gives the grant of one
+    /// that came too late: the session was ended meanwhile, and stays so (security requirement S5).
+    async fn kept(&self, session: &Session, outcome: Outcome) -> (Outcome, Option<Grant>) {
+        let Outcome::Renewed(successor) = &outcome else {
+            return (outcome, None);
+        };
+        match self.sessions.succeed(session, successor).await {
+            Succession::Kept => (outcome, None),
+            Succession::Ended => {
+                let grant = successor.grant.clone();
+                (Outcome::Over, grant)
             }
         }
     }

@@ -8,7 +8,6 @@ use tokio::sync::watch;
 
 use super::Outcome;
 use crate::base::clock::UnixTime;
-use crate::oidc::claims::Groups;
 use crate::session::{Session, SessionId};
 
 /// The most that is remembered, in bytes, roughly counted: some ten thousand successors.
@@ -58,6 +57,11 @@ impl Entry {
 impl Table {
     pub(super) fn get(&self, id: &SessionId) -> Option<&Entry> {
         self.entries.get(id).map(|(entry, ..)| entry)
+    }
+
+    pub(super) fn has_flights(&self) -> bool {
+        let mut entries = self.entries.values();
+        entries.any(|(entry, ..)| matches!(entry, Entry::UnderWay(..)))
     }
 
     pub(super) fn put(&mut self, id: &SessionId, entry: Entry) {
@@ -128,25 +132,12 @@ impl Table {
 }
 
 fn size_of(entry: &Entry) -> usize {
-    let (Entry::Successor(session) | Entry::UnderWay(_, Some(session))) = entry else {
-        return OVERHEAD;
-    };
-    let identity = &session.identity;
-    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    let secret =
-        |token: Option<&crate::base::secret::Secret>| token.map_or(0, |token| token.expose().len());
-    let groups = match &identity.groups {
-        Groups::Complete(groups) => groups.iter().map(|group| group.len() + 24).sum(),
-        Groups::Overage => 0,
-    };
-    2 * OVERHEAD
-        + identity.issuer.len()
-        + identity.subject.len()
-        + text(&identity.name)
-        + text(&identity.preferred_username)
-        + groups
-        + secret(session.raw_id_token.as_ref())
-        + secret(session.grant.as_ref().map(|grant| &grant.refresh_token))
+    match entry {
+        Entry::Successor(session) | Entry::UnderWay(_, Some(session)) => {
+            OVERHEAD + session.weight()
+        }
+        Entry::UnderWay(_, None) | Entry::Over => OVERHEAD,
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::details::{
 };
 use super::fault::Fault;
 use crate::app::iso_time::Iso;
+use crate::app::sessions::KeepError;
 use crate::base::entropy::NoEntropy;
 use crate::oidc::callback::{CallbackError, RedeemError};
 use crate::oidc::id_token::IdTokenError;
@@ -17,6 +18,7 @@ use crate::oidc::token::TokenError;
 use crate::provider::{LoginError, Provider, Standing};
 use crate::proxy::{ForwardError, UpstreamSettings};
 use crate::session::cookie::WriteError;
+use crate::store::StoreError;
 
 impl From<CallbackError> for Fault {
     fn from(error: CallbackError) -> Self {
@@ -97,6 +99,16 @@ impl Fault {
     #[must_use]
     pub fn of_entropy(error: NoEntropy) -> Self {
         Self::Internal(error.to_string().into())
+    }
+
+    /// A session that could not be kept.
+    #[must_use]
+    pub fn of_keeping(error: KeepError) -> Self {
+        match error {
+            KeepError::Store(StoreError::Full) => Self::Overloaded,
+            KeepError::Store(_) => Self::StoreDown,
+            error => Self::Internal(error.to_string().into()),
+        }
     }
 
     /// The same, told as what it is where the provider complains of our redirect URI, `sent`.

@@ -169,6 +169,9 @@ pub enum Fault {
         /// How many bytes there is room for.
         limit: usize,
     },
+    /// The store that has the session does not answer.
+    #[error("the store of sessions does not answer")]
+    StoreDown,
     /// There is no room for more work of this kind now.
     #[error("too much at once")]
     Overloaded,
@@ -238,7 +241,9 @@ impl Fault {
             | Self::CookieTooLarge { .. }
             | Self::IdentityTooLarge { .. }
             | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::ProviderUnavailable(_) | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ProviderUnavailable(_) | Self::StoreDown | Self::Overloaded => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::ProviderTimedOut(_) | Self::UpstreamTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::CodeExchangeFailed(_)
             | Self::TokenInvalid(_)
@@ -297,6 +302,7 @@ impl Fault {
             Self::UpstreamTimeout(_) => "upstream_timeout",
             Self::UpstreamProtocol(_) => "upstream_protocol",
             Self::CookieTooLarge { .. } => "cookie_too_large",
+            Self::StoreDown => "session_store_down",
             Self::Overloaded => "overloaded",
             Self::IdentityTooLarge { .. } => "identity_too_large",
             Self::Internal(_) => "internal",
@@ -358,6 +364,7 @@ impl Fault {
             Self::RedirectMismatch { .. }
             | Self::CookieTooLarge { .. }
             | Self::IdentityTooLarge { .. }
+            | Self::StoreDown
             | Self::Overloaded
             | Self::Internal(_) => Blame::Ours,
         }
@@ -404,6 +411,7 @@ impl Fault {
             | Self::UpstreamProtocol(_)
             | Self::CookieTooLarge { .. }
             | Self::IdentityTooLarge { .. }
+            | Self::StoreDown
             | Self::Overloaded
             | Self::Internal(_) => Connection::Keep,
         }
@@ -438,6 +446,7 @@ impl Fault {
             Denial::Unconfirmed => Self::ProviderUnavailable(Outage::new(
                 "the session must be confirmed, and the provider does not answer",
             )),
+            Denial::StoreDown => Self::StoreDown,
             Denial::NoRoute => Self::NoRoute,
             Denial::UnknownHost => Self::UnknownHost,
             Denial::ManyUpstreams => Self::ManyUpstreams,

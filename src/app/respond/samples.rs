@@ -52,6 +52,7 @@ pub(crate) fn session(text: &str) -> Arc<Session> {
         grant: None,
         turn: 0,
         raw_id_token: None,
+        ticket: None,
     })
 }
 
@@ -162,6 +163,7 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
             header: HeaderName::from_static("x-forwarded-groups"),
             limit: 8192,
         },
+        Fault::StoreDown,
         Fault::Overloaded,
         Fault::Internal(text.to_owned().into()),
     ]);
@@ -169,7 +171,7 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
 }
 
 /// How many kinds of fault [`kind`] tells apart.
-pub(crate) const KINDS: usize = 39;
+pub(crate) const KINDS: usize = 40;
 
 /// The kind's number. A new kind does not compile until it has one here, and then the test fails
 /// until [`faults`] has a sample of it.
@@ -214,5 +216,6 @@ pub(crate) fn kind(fault: &Fault) -> usize {
         Fault::Internal(_) => 35,
         Fault::IdentityTooLarge { .. } => 36,
         Fault::RequestBody(_) => 37,
+        Fault::StoreDown => 39,
     }
 }

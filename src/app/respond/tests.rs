@@ -363,6 +363,7 @@ provider_unavailable 503
 redirect_mismatch 500
 repeated_field 400
 repeated_parameter 400
+session_store_down 503
 state_expired 400
 state_mismatch 400
 state_missing 400

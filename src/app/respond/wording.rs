@@ -107,6 +107,7 @@ impl Fault {
             Self::UpstreamTimeout(_) => titles.app_slow,
             Self::UpstreamProtocol(_) => titles.app_unreadable,
             Self::CookieTooLarge { .. } | Self::IdentityTooLarge { .. } => titles.too_much_to_keep,
+            Self::StoreDown => titles.store_down,
             Self::Overloaded => titles.overloaded,
             Self::Internal(_) => titles.internal,
         }
@@ -160,6 +161,7 @@ impl Fault {
             }
             Self::CookieTooLarge { .. } => advice.too_much_for_browser,
             Self::IdentityTooLarge { .. } => advice.too_much_for_app,
+            Self::StoreDown => advice.store_down,
             Self::Overloaded => advice.overloaded,
             Self::Internal(_) => advice.internal,
         }
@@ -209,6 +211,7 @@ impl Fault {
             | Self::IdentityUnusable { .. }
             | Self::CookieTooLarge { .. }
             | Self::IdentityTooLarge { .. }
+            | Self::StoreDown
             | Self::Overloaded
             | Self::Internal(_) => FaultPage::Error,
         }
@@ -243,6 +246,7 @@ impl Fault {
             | Self::UpstreamConnect(_)
             | Self::UpstreamTimeout(_)
             | Self::UpstreamProtocol(_)
+            | Self::StoreDown
             | Self::Overloaded
             | Self::Internal(_) => FirstStep::Retry,
             Self::NoRoute

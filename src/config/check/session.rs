@@ -14,7 +14,7 @@ use crate::config::written::session::{
     CookieWritten, KeysWritten, SameSiteWritten, SessionWritten, StoreWritten,
 };
 use crate::config::written::values::Span;
-use crate::config::{SessionKeys, SessionSettings};
+use crate::config::{SessionKeys, SessionSettings, StoreKind, StoreSettings};
 use crate::session::names::{CookieNames, CookieNamesError};
 use crate::session::{CookieSettings, SameSite, SessionLimits};
 
@@ -32,6 +32,8 @@ const OUTAGE_GRACE: Duration = Duration::from_hours(1);
 const COOKIE: &str = "sidegate";
 /// The name of the key file in the state directory.
 const KEY_FILE: &str = "session-key";
+/// The name of the file that holds sessions, in the same folder.
+const STORE_FILE: &str = "sessions";
 
 /// `session`.
 pub(super) fn check(
@@ -41,13 +43,7 @@ pub(super) fn check(
 ) -> Option<SessionSettings> {
     let here = Path::root("session");
     let written = file.session.clone().unwrap_or_default();
-    if let Some(StoreWritten::Memory | StoreWritten::Disk | StoreWritten::Redis) = written.store {
-        findings.fault(
-            &here.key("store"),
-            "not yet: this store",
-            "write `store: cookie`, which needs no state here",
-        );
-    }
+    let store = stores(&written, &here, findings);
     let limits = limits(&written, &here, findings);
     let cookie = cookie(written.cookie.unwrap_or_default(), public_url, findings);
     let public = Public {
@@ -59,7 +55,82 @@ pub(super) fn check(
         keys: keys?,
         limits,
         cookie: cookie?,
+        store: store?,
     })
+}
+
+fn stores(
+    written: &SessionWritten,
+    here: &Path,
+    findings: &mut Findings<'_>,
+) -> Option<StoreSettings> {
+    let current = written.store.unwrap_or(StoreWritten::Cookie);
+    let previous = written.previous_store;
+    let key = here.key("previous_store");
+    if previous == Some(current) {
+        findings.fault(
+            &key,
+            "this is where sessions are kept now",
+            "name the store that people move away from, or take the key away",
+        );
+    } else if previous == Some(StoreWritten::Memory) {
+        findings.fault(
+            &key,
+            "what was kept in memory is gone with the process that had it",
+            "take the key away",
+        );
+    }
+    let uses_disk = [Some(current), previous].contains(&Some(StoreWritten::Disk));
+    if written.disk.is_some() && !uses_disk {
+        findings.warn(
+            &here.key("disk"),
+            "nothing is kept there: neither `store` nor `previous_store` is `disk`",
+            "take the key away, or write `store: disk`",
+        );
+    }
+    let mut place = |kind, key: &Path| store(kind, written, (here, key), findings);
+    let current = place(current, &here.key("store"));
+    let previous = match previous {
+        Some(kind) => Some(place(kind, &key)?),
+        None => None,
+    };
+    Some(StoreSettings {
+        current: current?,
+        previous,
+    })
+}
+
+fn store(
+    kind: StoreWritten,
+    written: &SessionWritten,
+    (here, key): (&Path, &Path),
+    findings: &mut Findings<'_>,
+) -> Option<StoreKind> {
+    match kind {
+        StoreWritten::Cookie => Some(StoreKind::Cookie),
+        StoreWritten::Memory => Some(StoreKind::Memory),
+        StoreWritten::Disk => {
+            let path = written.disk.as_ref().and_then(|disk| disk.path.clone());
+            let folder = findings.environment().state_directory();
+            let path = path.or_else(|| Some(folder?.join(STORE_FILE)));
+            if path.is_none() {
+                findings.fault(
+                    &here.key("disk"),
+                    "there is no state directory to keep sessions in",
+                    "write `disk: { path: PATH }`, or set STATE_DIRECTORY",
+                );
+            }
+            Some(StoreKind::Disk(path?))
+        }
+        StoreWritten::Redis => {
+            findings.fault(
+                key,
+                "not yet: this store",
+                "write `cookie`, which needs no state here, or `disk`",
+            );
+            None
+        }
+    }
 }
 
 fn limits(written: &SessionWritten, here: &Path, findings: &mut Findings<'_>) -> SessionLimits {

@@ -1,5 +1,7 @@
 //! `session`, as written.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer};
@@ -13,7 +15,7 @@ use crate::config::secret_source::SecretSource;
 pub struct SessionWritten {
     /// The keys that seal sessions: the first seals, all open; or `ephemeral`. Default: one file, made once in the state directory.
     pub keys: Option<KeysWritten>,
-    /// Where sessions live; `memory`, `disk` and `redis` are not yet. Default: `cookie`.
+    /// Where sessions live; `redis` is not yet. Default: `cookie`.
     pub store: Option<StoreWritten>,
     /// A session that is not used for this long ends. Default: `8h`.
     pub idle: Option<Span>,
@@ -29,10 +31,10 @@ pub struct SessionWritten {
     pub redis: Option<Later>,
     /// Not yet: says that there is only one gate.
     pub single_instance: Option<Later>,
-    /// Not yet: the store that people move away from.
-    pub previous_store: Option<Later>,
-    /// Not yet: the folder that holds sessions.
-    pub disk: Option<Later>,
+    /// The store that people move away from. Default: none.
+    pub previous_store: Option<StoreWritten>,
+    /// The file that holds sessions.
+    pub disk: Option<DiskWritten>,
 }
 
 /// The keys that seal sessions.
@@ -62,12 +64,20 @@ pub enum EphemeralWritten {
 pub enum StoreWritten {
     /// In the cookie itself: no state here.
     Cookie,
-    /// Not yet.
+    /// In this process, until it ends.
     Memory,
-    /// Not yet.
+    /// In a file of this process.
     Disk,
     /// Not yet.
     Redis,
+}
+
+/// The file that holds sessions.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct DiskWritten {
+    /// Where it is. Default: `sessions` in the state directory.
+    pub path: Option<PathBuf>,
 }
 
 /// How the cookies look.

@@ -3,6 +3,7 @@
 mod parts;
 mod spellings;
 mod tampering;
+mod tickets;
 
 use std::time::Duration;
 

@@ -1,0 +1,88 @@
+//! Where the sessions of this process are kept, as it was configured.
+
+use std::sync::Arc;
+
+use crate::app::start::StartError;
+use crate::base::clock::Clock;
+use crate::config::{StoreKind, StoreSettings};
+use crate::store::any::AnyStore;
+use crate::store::disk::DiskStore;
+use crate::store::memory::{Bounds, MemoryStore};
+
+/// Where sessions are kept.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// Where new ones go; nothing where they travel in their cookie.
+    pub current: Option<Arc<AnyStore>>,
+    /// Where people come from, while they move.
+    pub previous: Previous,
+    /// What other processes use, too: there it is said who renews a session, and what was ended.
+    pub shared: Option<Arc<AnyStore>>,
+}
+
+/// How this process came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// By itself.
+    Fresh,
+    /// In the place of one that still serves, and has what it kept until this one does.
+    TakesOver,
+}
+
+/// Where sessions were kept before.
+#[derive(Debug, Clone, Default)]
+pub enum Previous {
+    /// Nowhere else.
+    #[default]
+    None,
+    /// In their cookies.
+    Cookies,
+    /// In another store.
+    Store(Arc<AnyStore>),
+}
+
+impl Places {
+    /// Opens what `settings` name. Must be called within the control runtime, where the stores work.
+    ///
+    /// # Errors
+    /// [`StartError::Store`]: a file that cannot be had, or is another process's.
+    pub async fn open(
+        settings: &StoreSettings,
+        clock: &Clock,
+        arrival: Arrival,
+    ) -> Result<Self, StartError> {
+        let previous = match &settings.previous {
+            None => Previous::None,
+            Some(kind) => match open(kind, clock, arrival).await? {
+                None => Previous::Cookies,
+                Some(store) => Previous::Store(Arc::new(store)),
+            },
+        };
+        Ok(Self {
+            current: open(&settings.current, clock, arrival).await?.map(Arc::new),
+            previous,
+            shared: None,
+        })
+    }
+}
+
+async fn open(
+    kind: &StoreKind,
+    clock: &Clock,
+    arrival: Arrival,
+) -> Result<Option<AnyStore>, StartError> {
+    Ok(match kind {
+        StoreKind::Cookie => None,
+        StoreKind::Memory => Some(AnyStore::Memory(MemoryStore::new(
+            clock.clone(),
+            Bounds::default(),
+        ))),
+        StoreKind::Disk(path) => {
+            let store = match arrival {
+                Arrival::Fresh => DiskStore::open(path, clock.clone()).await,
+                Arrival::TakesOver => DiskStore::open_after(path, clock.clone()),
+            };
+            Some(AnyStore::Disk(store?))
+        }
+    })
+}

@@ -1,0 +1,100 @@
+//! One life of a session, whatever it is kept in: what holds for the cookie holds for every store.
+
+mod life;
+mod moving;
+mod renewal;
+mod suite;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::support::browser::Browser;
+use crate::support::instance::{Instance, PUBLIC, World, register, yaml};
+use crate::support::provider::TestProvider;
+use crate::support::upstream::Upstream;
+
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+
+/// Where sessions are kept in one run of a story.
+pub(super) struct Kept {
+    /// The word in the configuration.
+    pub(super) word: &'static str,
+    settings: String,
+    /// Of its file, if it has one.
+    folder: Arc<tempfile::TempDir>,
+}
+
+impl Kept {
+    /// Each of them, new.
+    pub(super) fn all() -> Vec<Self> {
+        ["cookie", "memory", "disk"].map(Self::of).into()
+    }
+
+    /// The store of this name, with nothing in it.
+    pub(super) fn of(word: &'static str) -> Self {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("sessions");
+        let settings = match word {
+            "disk" => format!("store: disk, disk: {{ path: {} }}", path.display()),
+            word => format!("store: {word}"),
+        };
+        let folder = Arc::new(folder);
+        Self {
+            word,
+            settings,
+            folder,
+        }
+    }
+
+    /// Whether the browser has a ticket.
+    pub(super) fn has_tickets(&self) -> bool {
+        self.word != "cookie"
+    }
+
+    /// Provider, app, and a gate that keeps sessions so; `more` are further settings of `session`.
+    pub(super) fn world(&self, more: &str) -> World {
+        let (provider, app) = (TestProvider::start(), Upstream::start());
+        register(&provider, "dashboards", "/oauth2/callback");
+        let gate = self.gate(&provider, &app, more);
+        let world = World {
+            provider,
+            app,
+            gate,
+        };
+        world.await_provider();
+        world
+    }
+
+    /// A gate that keeps sessions so.
+    pub(super) fn gate(&self, provider: &TestProvider, app: &Upstream, more: &str) -> Instance {
+        let text = yaml(provider.issuer(), &app.url(), "");
+        let settings = format!("session: {{ {}{more}, ", self.settings);
+        let text = text.replace("session: { ", &settings);
+        Instance::start(&text, provider.clock())
+    }
+
+    /// The same place, to which people move who were kept as `previous` says.
+    pub(super) fn after(&self, previous: &Self) -> Self {
+        let word = previous.word;
+        let disk = previous.settings.split_once(", ").map(|(_, disk)| disk);
+        let disk = disk.map(|disk| format!(", {disk}")).unwrap_or_default();
+        Self {
+            word: self.word,
+            settings: format!("{}, previous_store: {word}{disk}", self.settings),
+            folder: Arc::clone(&self.folder),
+        }
+    }
+}
+
+/// The status of a program's request.
+pub(super) fn status(browser: &mut Browser) -> u16 {
+    browser.fetch("GET", &format!("{PUBLIC}/x"), "").status
+}
+
+/// The session's cookie as the browser sends it.
+fn sent(browser: &Browser) -> String {
+    let field = browser.cookie_field(&url::Url::parse(PUBLIC).unwrap());
+    let is_session = |pair: &&str| !pair.contains("-l-");
+    field.split("; ").find(is_session).unwrap().to_owned()
+}
