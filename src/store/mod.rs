@@ -5,6 +5,9 @@
 //! those of the clock that it was given. All its calls are bounded in time, and none is made by a
 //! request that can do without.
 
+#[cfg(feature = "redis")]
+pub mod redis;
+
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
