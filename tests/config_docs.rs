@@ -277,6 +277,8 @@ fn every_key_says_its_default_or_that_it_is_needed() {
         "providers[].client_secret.file",
         "session.keys[].env",
         "session.keys[].file",
+        "session.redis.password.env",
+        "session.redis.password.file",
         "upstreams.NAME.headers",
     ];
     let conditions = |key: &String| key.contains(".admit.") || key.contains(".access.");

@@ -161,7 +161,9 @@ impl App {
         };
         let places = Places::open(&config.session.store, &clock, arrival).await?;
         let sessions = Sessions::new(places, clock.clone(), control.clone());
-        let live = Live::new(clock, control, Arc::new(sessions));
+        let sessions = Arc::new(sessions);
+        sessions.listen();
+        let live = Live::new(clock, control, sessions);
         let certificates = Certificates::load(&config.listen, live.clock.now())?;
         let mut passed = passed;
         let probes_listener = bind_probes(config.probes, &mut passed).await;

@@ -15,7 +15,7 @@ use super::exposure::Telling;
 use super::generation::Generation;
 use super::iso_time::Timestamp;
 use super::start::{StartError, session_keys};
-use crate::config::Config;
+use crate::config::{Config, StoreSettings};
 
 /// How often the files are looked at. Polling survives the swapped symbolic links of Kubernetes,
 /// bind mounts and network file systems.
@@ -33,7 +33,7 @@ pub fn apply(config: Config, shared: &Shared) -> Result<(), StartError> {
     if before.config.listen != config.listen
         || before.config.probes != config.probes
         || before.config.limits != config.limits
-        || before.config.session.store != config.session.store
+        || !same_stores(&before.config.session.store, &config.session.store)
     {
         tracing::warn!(
             event = "config_reload",
@@ -48,6 +48,11 @@ pub fn apply(config: Config, shared: &Shared) -> Result<(), StartError> {
     shared.current.store(Arc::new(generation));
     shared.exposures.remember(seen, Telling::All);
     Ok(())
+}
+
+/// Secrets do not compare with `==`, and a new password of a store is no reason to warn.
+fn same_stores(one: &StoreSettings, other: &StoreSettings) -> bool {
+    format!("{one:?}") == format!("{other:?}")
 }
 
 /// Loads the file at `path` anew and swaps it in, and says in the log how that went. Certificates are

@@ -31,6 +31,7 @@ use crate::provider::ProviderSettings;
 use crate::proxy::UpstreamSettings;
 use crate::server::{Limits, ListenSettings};
 use crate::session::{CookieSettings, SessionLimits};
+use crate::store::redis::RedisSettings;
 
 use self::environment::Environment;
 use self::fault::{ConfigError, ConfigFault, ConfigWarning, Place};
@@ -123,16 +124,19 @@ pub struct SessionSettings {
 }
 
 /// Where sessions are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct StoreSettings {
     /// Where new ones go.
     pub current: StoreKind,
     /// Where they were kept before, while people move.
     pub previous: Option<StoreKind>,
+    /// What several gates share that keep sessions in their cookies: who renews one, and what was
+    /// ended.
+    pub shared: Option<RedisSettings>,
 }
 
 /// One place for sessions, with all it takes to get there.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub enum StoreKind {
     /// They travel in their cookie.
     #[default]
@@ -141,6 +145,8 @@ pub enum StoreKind {
     Memory,
     /// In this file.
     Disk(PathBuf),
+    /// There.
+    Redis(RedisSettings),
 }
 
 /// Where session keys come from.

@@ -6,6 +6,7 @@ use tokio::sync::mpsc::Receiver;
 
 use super::disk::DiskStore;
 use super::memory::MemoryStore;
+use super::redis::RedisStore;
 use super::{Heard, Replaced, Store, StoreError};
 use crate::base::clock::UnixTime;
 use crate::session::record::{GroupKey, Record, RecordKey};
@@ -17,13 +18,15 @@ pub enum AnyStore {
     Memory(MemoryStore),
     /// In a file of this process.
     Disk(DiskStore),
+    /// In a Redis that others use, too.
+    Redis(RedisStore),
 }
 
 impl AnyStore {
     /// Gives up what only one process has at a time, when all that waits is written.
     pub async fn close(&self) {
         match self {
-            Self::Memory(_) => {}
+            Self::Memory(_) | Self::Redis(_) => {}
             Self::Disk(store) => store.close().await,
         }
     }
@@ -35,6 +38,7 @@ macro_rules! of_each {
         match $self {
             Self::Memory($store) => $act,
             Self::Disk($store) => $act,
+            Self::Redis($store) => $act,
         }
     };
 }

@@ -8,6 +8,7 @@
 pub mod any;
 pub mod disk;
 pub mod memory;
+pub mod redis;
 
 use std::fmt;
 use std::future::Future;

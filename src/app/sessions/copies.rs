@@ -58,6 +58,16 @@ impl Copies {
         }
     }
 
+    /// Nothing that is known counts any more.
+    pub(super) fn clear(&mut self) {
+        for (loaded, _) in self.by_key.values() {
+            loaded.outdate();
+        }
+        self.by_key.clear();
+        self.order.clear();
+        self.bytes = 0;
+    }
+
     /// There is none any more, and the one that was there is old.
     pub(super) fn remove(&mut self, key: RecordKey) {
         if let Some(number) = self.forget(key) {

@@ -7,6 +7,7 @@
 //! becomes of the request.
 
 mod copies;
+mod listening;
 mod places;
 mod turn;
 
@@ -112,9 +113,9 @@ impl Sessions {
     #[must_use]
     pub fn new(places: Places, clock: Clock, control: Handle) -> Self {
         Self {
+            hears: AtomicBool::new(places.shared.is_none()),
             places,
             copies: Mutex::default(),
-            hears: AtomicBool::new(true),
             keyring: ArcSwapOption::empty(),
             clock,
             entropy: Entropy::system(),

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use crate::app::start::StartError;
 use crate::base::clock::Clock;
+use crate::base::entropy::Entropy;
 use crate::config::{StoreKind, StoreSettings};
 use crate::store::any::AnyStore;
 use crate::store::disk::DiskStore;
 use crate::store::memory::{Bounds, MemoryStore};
+use crate::store::redis::{RedisSettings, RedisStore};
 
 /// Where sessions are kept.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +55,10 @@ impl Places {
         clock: &Clock,
         arrival: Arrival,
     ) -> Result<Self, StartError> {
+        let shared = match &settings.shared {
+            None => None,
+            Some(redis) => Some(Arc::new(AnyStore::Redis(connect(redis, clock)?))),
+        };
         let previous = match &settings.previous {
             None => Previous::None,
             Some(kind) => match open(kind, clock, arrival).await? {
@@ -58,10 +66,15 @@ impl Places {
                 Some(store) => Previous::Store(Arc::new(store)),
             },
         };
+        let current = match &settings.current {
+            // One connection is enough.
+            StoreKind::Redis(_) => shared.clone(),
+            kind => open(kind, clock, arrival).await?.map(Arc::new),
+        };
         Ok(Self {
-            current: open(&settings.current, clock, arrival).await?.map(Arc::new),
+            current,
             previous,
-            shared: None,
+            shared,
         })
     }
 }
@@ -84,5 +97,17 @@ async fn open(
             };
             Some(AnyStore::Disk(store?))
         }
+        StoreKind::Redis(redis) => Some(AnyStore::Redis(connect(redis, clock)?)),
     })
+}
+
+/// A Redis, which need not be there yet.
+fn connect(settings: &RedisSettings, clock: &Clock) -> Result<RedisStore, StartError> {
+    let store = RedisStore::open(
+        settings.clone(),
+        clock.clone(),
+        Entropy::system(),
+        Handle::current(),
+    );
+    Ok(store?)
 }

@@ -4,6 +4,7 @@
 //! is written, no socket opened, no name looked up.
 
 mod access;
+mod authorities;
 mod cors;
 mod findings;
 mod hsts;

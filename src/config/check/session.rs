@@ -2,21 +2,23 @@
 
 use std::time::Duration;
 
-use super::Findings;
 use super::providers::Public;
 use super::secret::secret;
 use super::settings::positive;
+use super::{Findings, authorities};
 use crate::base::keyring::{SessionKey, SessionKeyError};
 use crate::base::origin::PublicUrl;
 use crate::config::tree::Path;
 use crate::config::written::ConfigFile;
 use crate::config::written::session::{
-    CookieWritten, KeysWritten, SameSiteWritten, SessionWritten, StoreWritten,
+    CookieWritten, KeysWritten, RedisWritten, SameSiteWritten, SessionWritten, StoreWritten,
 };
 use crate::config::written::values::Span;
 use crate::config::{SessionKeys, SessionSettings, StoreKind, StoreSettings};
 use crate::session::names::{CookieNames, CookieNamesError};
 use crate::session::{CookieSettings, SameSite, SessionLimits};
+use crate::store::redis::RedisSettings;
+use crate::store::redis::settings::Prefix;
 
 /// The default of `idle`.
 const IDLE: Duration = Duration::from_hours(8);
@@ -43,13 +45,17 @@ pub(super) fn check(
 ) -> Option<SessionSettings> {
     let here = Path::root("session");
     let written = file.session.clone().unwrap_or_default();
-    let store = stores(&written, &here, findings);
     let limits = limits(&written, &here, findings);
-    let cookie = cookie(written.cookie.unwrap_or_default(), public_url, findings);
+    let cookie = cookie(
+        written.cookie.clone().unwrap_or_default(),
+        public_url,
+        findings,
+    );
     let public = Public {
         url: public_url,
         prefix: None,
     };
+    let store = stores(&written, &here, &public, findings);
     let keys = keys(written.keys.as_ref(), &public, findings);
     Some(SessionSettings {
         keys: keys?,
@@ -62,6 +68,7 @@ pub(super) fn check(
 fn stores(
     written: &SessionWritten,
     here: &Path,
+    public: &Public<'_>,
     findings: &mut Findings<'_>,
 ) -> Option<StoreSettings> {
     let current = written.store.unwrap_or(StoreWritten::Cookie);
@@ -88,22 +95,86 @@ fn stores(
             "take the key away, or write `store: disk`",
         );
     }
-    let mut place = |kind, key: &Path| store(kind, written, (here, key), findings);
-    let current = place(current, &here.key("store"));
+    let redis = match &written.redis {
+        None => None,
+        Some(redis) => Some(redis_settings(redis, &here.key("redis"), public, findings)),
+    };
+    let mut place = |kind| store(kind, written, here, redis.as_ref(), findings);
+    let current_kind = place(current);
     let previous = match previous {
-        Some(kind) => Some(place(kind, &key)?),
+        Some(kind) => Some(place(kind)?),
         None => None,
     };
     Some(StoreSettings {
-        current: current?,
+        current: current_kind?,
         previous,
+        shared: match redis {
+            None => None,
+            Some(settings) => Some(settings?),
+        },
     })
+}
+
+fn redis_settings(
+    written: &RedisWritten,
+    here: &Path,
+    public: &Public<'_>,
+    findings: &mut Findings<'_>,
+) -> Option<RedisSettings> {
+    let url = here.key("url");
+    let mut settings = match RedisSettings::parse(&written.url) {
+        Ok(settings) => settings,
+        Err(error) => {
+            let remedy = "write `rediss://HOST:6379`, or what docs/STORES.md has";
+            findings.fault(&url, error.to_string(), remedy);
+            return None;
+        }
+    };
+    if settings.password.is_some() {
+        findings.fault(
+            &url,
+            "a password stands in the address",
+            "write `username` and `password: { file: PATH }` beside it",
+        );
+        return None;
+    }
+    settings.username = written.username.clone().or(settings.username);
+    if let Some(source) = &written.password {
+        settings.password = Some(secret(source, &here.key("password"), public, findings)?);
+    }
+    if let Some(ca) = &written.ca {
+        let path = here.key("ca");
+        let Some(tls) = &mut settings.tls else {
+            findings.fault(
+                &path,
+                "there is no TLS to this address, and so nothing to vouch for",
+                "write `rediss://`, or take the key away",
+            );
+            return None;
+        };
+        if !authorities::are_good(ca, &path, findings) {
+            return None;
+        }
+        tls.ca = std::fs::read(&ca.file).ok();
+    }
+    if let Some(prefix) = &written.prefix {
+        match Prefix::parse(prefix) {
+            Ok(prefix) => settings.prefix = prefix,
+            Err(error) => {
+                let remedy = "write one word, such as `sidegate`";
+                findings.fault(&here.key("prefix"), error.to_string(), remedy);
+                return None;
+            }
+        }
+    }
+    Some(settings)
 }
 
 fn store(
     kind: StoreWritten,
     written: &SessionWritten,
-    (here, key): (&Path, &Path),
+    here: &Path,
+    redis: Option<&Option<RedisSettings>>,
     findings: &mut Findings<'_>,
 ) -> Option<StoreKind> {
     match kind {
@@ -122,14 +193,17 @@ fn store(
             }
             Some(StoreKind::Disk(path?))
         }
-        StoreWritten::Redis => {
-            findings.fault(
-                key,
-                "not yet: this store",
-                "write `cookie`, which needs no state here, or `disk`",
-            );
-            None
-        }
+        StoreWritten::Redis => match redis {
+            Some(settings) => Some(StoreKind::Redis(settings.clone()?)),
+            None => {
+                findings.fault(
+                    &here.key("redis"),
+                    "nobody says where Redis is",
+                    "write `redis: { url: rediss://HOST:6379 }`",
+                );
+                None
+            }
+        },
     }
 }
 

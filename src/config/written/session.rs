@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer};
 
+use super::provider::CaWritten;
 use super::values::{Later, ShortOrLong, Span, short_or_long};
 use crate::config::secret_source::SecretSource;
 
@@ -15,7 +16,7 @@ use crate::config::secret_source::SecretSource;
 pub struct SessionWritten {
     /// The keys that seal sessions: the first seals, all open; or `ephemeral`. Default: one file, made once in the state directory.
     pub keys: Option<KeysWritten>,
-    /// Where sessions live; `redis` is not yet. Default: `cookie`.
+    /// Where sessions live. Default: `cookie`.
     pub store: Option<StoreWritten>,
     /// A session that is not used for this long ends. Default: `8h`.
     pub idle: Option<Span>,
@@ -27,8 +28,8 @@ pub struct SessionWritten {
     pub outage_grace: Option<Span>,
     /// How the cookies look.
     pub cookie: Option<CookieWritten>,
-    /// Not yet: the Redis that holds sessions.
-    pub redis: Option<Later>,
+    /// The Redis that holds sessions, or what gates share that keep them in cookies.
+    pub redis: Option<RedisWritten>,
     /// Not yet: says that there is only one gate.
     pub single_instance: Option<Later>,
     /// The store that people move away from. Default: none.
@@ -68,7 +69,7 @@ pub enum StoreWritten {
     Memory,
     /// In a file of this process.
     Disk,
-    /// Not yet.
+    /// In a Redis that other gates use, too.
     Redis,
 }
 
@@ -78,6 +79,22 @@ pub enum StoreWritten {
 pub struct DiskWritten {
     /// Where it is. Default: `sessions` in the state directory.
     pub path: Option<PathBuf>,
+}
+
+/// The Redis that holds sessions, or what gates share that keep them in cookies.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct RedisWritten {
+    /// Where it is. Needed.
+    pub url: String,
+    /// Who we are there. Default: the default user.
+    pub username: Option<String>,
+    /// The password of that user.
+    pub password: Option<SecretSource>,
+    /// Certificates that vouch for it, with `rediss`. Default: those of public authorities.
+    pub ca: Option<CaWritten>,
+    /// What all keys begin with. Default: `sidegate`.
+    pub prefix: Option<String>,
 }
 
 /// How the cookies look.

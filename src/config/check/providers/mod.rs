@@ -7,14 +7,13 @@ mod person;
 use std::collections::BTreeSet;
 
 use super::settings::is_plain_path;
-use super::{Findings, several};
+use super::{Findings, authorities, several};
 use crate::base::origin::PublicUrl;
 use crate::config::tree::Path;
 use crate::config::written::ConfigFile;
 use crate::config::written::provider::{HintWritten, ProviderWritten, RefreshTokensWritten};
 use crate::oidc::client::{Registration, TokenEndpointAuthMethod};
 use crate::provider::{AuthMethod, IdTokenHint, ProviderSettings, RefreshTokens};
-use crate::transport::tls::{self, TlsError};
 
 /// The id of an only provider that has none.
 const ONLY: &str = "default";
@@ -229,21 +228,8 @@ impl One<'_> {
     }
 
     fn ca(&self, findings: &mut Findings<'_>) {
-        let Some(ca) = &self.written.ca else { return };
-        let here = self.key("ca").key("file");
-        findings.was_read(ca.file.clone());
-        match tls::operator_roots(&ca.file) {
-            Ok(_) => {}
-            Err(TlsError::Unreadable { cause, .. }) => findings.fault(
-                &here,
-                format!("the file cannot be read ({})", cause.kind()),
-                "write the path of a file of PEM certificates",
-            ),
-            Err(TlsError::NoCertificate(_) | TlsError::Refused(_)) => findings.fault(
-                &here,
-                "not a file of PEM certificates, all of them good",
-                "it begins with `-----BEGIN CERTIFICATE-----`",
-            ),
+        if let Some(ca) = &self.written.ca {
+            authorities::are_good(ca, &self.key("ca"), findings);
         }
     }
 }
