@@ -228,7 +228,8 @@ impl Store for MemoryStore {
         if kept.announced.len() >= self.bounds.records && !kept.announced.contains_key(words) {
             return Err(StoreError::Full);
         }
-        kept.announced.insert(words.to_vec(), until);
+        let known = kept.announced.entry(words.to_vec()).or_insert(until);
+        *known = until.max(*known);
         Ok(())
     }
 

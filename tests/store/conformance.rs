@@ -22,52 +22,75 @@ pub(crate) trait House: Sized {
     fn pass(&self, span: Duration) -> impl Future<Output = ()>;
 }
 
-/// A test of each promise.
+/// Hands all promises to another macro.
+#[macro_export]
+macro_rules! promises {
+    ($then:ident $($words:tt)*) => {
+        $crate::$then!(($($words)*)
+            a_record_comes_back_as_it_was_put,
+            what_was_never_put_is_not_there,
+            records_of_any_size_come_back,
+            a_record_ends_when_it_says,
+            a_record_that_is_past_is_not_kept,
+            what_was_removed_is_gone_for_good,
+            a_later_turn_takes_the_place_of_an_earlier_one,
+            an_earlier_turn_takes_no_place,
+            what_takes_a_place_needs_one,
+            a_later_end_is_kept_with_the_record_and_in_its_groups,
+            a_group_has_its_records_the_latest_first,
+            a_group_forgets_what_has_ended,
+            a_full_group_keeps_its_latest,
+            all_records_are_given_and_no_more_than_asked_for,
+            a_lock_has_one_owner,
+            a_lock_ends_by_itself,
+            a_claim_is_made_once,
+            what_was_announced_is_known_until_its_end,
+            whoever_listens_hears_that_nothing_is_missed,
+            others_hear_of_changes_and_endings,
+            processes_see_the_same,
+            of_many_at_once_the_latest_stays,
+            of_many_at_once_one_wins,
+            sign_out_wins_over_whatever_is_on_its_way,
+            a_dropped_call_leaves_nothing_half_done,
+            calls_may_come_from_any_runtime,
+        );
+    };
+}
+
+/// A test of each promise: `conformance!(module, house)`. The house is a function from a runtime's
+/// handle to a future.
 #[macro_export]
 macro_rules! conformance {
-    ($module:ident, $house:expr) => {
+    (($module:ident $house:path) $($name:ident,)+) => {
         mod $module {
-            #[allow(unused_imports, reason = "the house may be a path or a closure")]
-            use super::*;
-            $crate::conformance!(@each $house,
-                a_record_comes_back_as_it_was_put,
-                what_was_never_put_is_not_there,
-                records_of_any_size_come_back,
-                a_record_ends_when_it_says,
-                a_record_that_is_past_is_not_kept,
-                what_was_removed_is_gone_for_good,
-                a_later_turn_takes_the_place_of_an_earlier_one,
-                an_earlier_turn_takes_no_place,
-                what_takes_a_place_needs_one,
-                a_later_end_is_kept_with_the_record_and_in_its_groups,
-                a_group_has_its_records_the_latest_first,
-                a_group_forgets_what_has_ended,
-                a_full_group_keeps_its_latest,
-                all_records_are_given_and_no_more_than_asked_for,
-                a_lock_has_one_owner,
-                a_lock_ends_by_itself,
-                a_claim_is_made_once,
-                what_was_announced_is_known_until_its_end,
-                whoever_listens_hears_that_nothing_is_missed,
-                others_hear_of_changes_and_endings,
-                processes_see_the_same,
-                of_many_at_once_the_latest_stays,
-                of_many_at_once_one_wins,
-                sign_out_wins_over_whatever_is_on_its_way,
-                a_dropped_call_leaves_nothing_half_done,
-                calls_may_come_from_any_runtime,
-            );
+            $(#[test]
+            fn $name() {
+                let runtime = $crate::conformance::runtime();
+                let house = runtime.block_on($house(runtime.handle().clone()));
+                runtime.block_on($crate::conformance::$name(&house));
+            })+
         }
     };
-    (@each $house:expr, $($name:ident,)+) => {
-        $(#[test]
-        fn $name() {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2).enable_all().build().unwrap();
-            let house = runtime.block_on($house(runtime.handle().clone()));
-            runtime.block_on($crate::conformance::$name(&house));
-        })+
+    ($module:ident, $house:path) => {
+        $crate::promises!(conformance $module $house);
     };
+}
+
+/// All promises in one test, each of a new house: `conformance_in_one!(houses)`, in a function. For
+/// stores that take long to begin.
+#[macro_export]
+macro_rules! conformance_in_one {
+    (($house:ident) $($name:ident,)+) => {
+        $($crate::conformance::$name(&$house(stringify!($name)).await).await;)+
+    };
+    ($house:ident) => {
+        $crate::promises!(conformance_in_one $house);
+    };
+}
+
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build().unwrap()
 }
 
 pub(crate) const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);

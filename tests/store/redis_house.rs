@@ -1,46 +1,75 @@
-//! A house with a Redis, whose time passes when the clock's does.
+//! Houses with a Redis, whose time passes when the clock's does.
 
 use std::time::Duration;
 
 use sidegate::base::clock::Clock;
 use sidegate::base::entropy::Entropy;
-use sidegate::store::redis::RedisStore;
+use sidegate::base::secret::Secret;
+use sidegate::store::redis::{RedisSettings, RedisStore};
 use tokio::runtime::Handle;
 
 use crate::conformance::{House, NOW};
-use crate::server::Server;
+use crate::server::{PASSWORD, Server, permissions};
+use crate::tls;
 
-pub(crate) struct RedisHouse {
-    pub(crate) server: Server,
+pub(crate) struct RedisHouse<'a> {
+    servers: Vec<&'a Server>,
+    own: Option<Server>,
+    settings: RedisSettings,
     clock: Clock,
     store: RedisStore,
     runtime: Handle,
 }
 
-impl RedisHouse {
-    #[allow(clippy::unused_async, reason = "houses are built in a runtime")]
-    pub(crate) async fn new(runtime: Handle) -> Self {
-        Self::with(Server::start(&[]), runtime)
-    }
-
-    pub(crate) fn with(server: Server, runtime: Handle) -> Self {
+impl<'a> RedisHouse<'a> {
+    /// The store with these settings, whose keys are at these servers.
+    pub(crate) fn at(servers: Vec<&'a Server>, settings: RedisSettings, runtime: Handle) -> Self {
         let clock = Clock::settable(NOW);
-        let store = open(&server, &clock, &runtime);
+        let store = open(settings.clone(), &clock, &runtime);
         Self {
-            server,
+            servers,
+            own: None,
+            settings,
             clock,
             store,
             runtime,
         }
     }
+
+    fn with(server: Server, settings: RedisSettings, runtime: Handle) -> Self {
+        let mut house = Self::at(Vec::new(), settings, runtime);
+        house.own = Some(server);
+        house
+    }
 }
 
-pub(crate) fn open(server: &Server, clock: &Clock, runtime: &Handle) -> RedisStore {
+#[expect(clippy::unused_async, reason = "houses are built in a runtime")]
+pub(crate) async fn plain(runtime: Handle) -> RedisHouse<'static> {
+    let server = Server::start(&[]);
+    let settings = server.settings();
+    RedisHouse::with(server, settings, runtime)
+}
+
+/// Over TLS with an authority of its own and a certificate of ours, by a user with the permissions
+/// that are written down and no others.
+#[expect(clippy::unused_async, reason = "houses are built in a runtime")]
+pub(crate) async fn guarded(runtime: Handle) -> RedisHouse<'static> {
+    let files = tls::Files::new();
+    let (server, port) = files.server();
+    permissions(&server, &[]);
+    let mut settings = RedisSettings::parse(&format!("rediss://127.0.0.1:{port}")).unwrap();
+    settings.tls = Some(files.client());
+    settings.username = Some("sidegate".to_owned());
+    settings.password = Some(Secret::new(PASSWORD.to_owned()));
+    RedisHouse::with(server, settings, runtime)
+}
+
+pub(crate) fn open(settings: RedisSettings, clock: &Clock, runtime: &Handle) -> RedisStore {
     let (clock, runtime) = (clock.clone(), runtime.clone());
-    RedisStore::open(server.settings(), clock, Entropy::system(), runtime).unwrap()
+    RedisStore::open(settings, clock, Entropy::system(), runtime).unwrap()
 }
 
-impl House for RedisHouse {
+impl House for RedisHouse<'_> {
     type Store = RedisStore;
 
     fn store(&self) -> &RedisStore {
@@ -48,7 +77,7 @@ impl House for RedisHouse {
     }
 
     fn beside(&self) -> Option<RedisStore> {
-        Some(open(&self.server, &self.clock, &self.runtime))
+        Some(open(self.settings.clone(), &self.clock, &self.runtime))
     }
 
     fn clock(&self) -> &Clock {
@@ -59,15 +88,16 @@ impl House for RedisHouse {
     async fn pass(&self, span: Duration) {
         self.clock.advance(span);
         let span = i64::try_from(span.as_millis()).unwrap();
-        for key in self.server.keys() {
-            let key = String::from_utf8(key).unwrap();
-            let left: i64 = self.server.ask(&["PTTL", &key]);
-            assert!(left >= 0, "{key} has no end");
-            let _: i64 = self
-                .server
-                .ask(&["PEXPIRE", &key, &(left - span).to_string()]);
+        for server in self.servers.iter().copied().chain(&self.own) {
+            for key in server.keys() {
+                let key = String::from_utf8(key).unwrap();
+                let left: i64 = server.ask(&["PTTL", &key]);
+                assert!(left >= 0, "{key} has no end");
+                drop(server.ask::<i64>(&["PEXPIRE", &key, &(left - span).to_string()]));
+            }
         }
     }
 }
 
-crate::conformance!(single, RedisHouse::new);
+crate::conformance!(single, crate::redis_house::plain);
+crate::conformance!(tls_and_least_permissions, crate::redis_house::guarded);

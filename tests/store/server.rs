@@ -1,9 +1,11 @@
 //! Real servers, in folders of their own, on ports that the kernel chose.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use sidegate::store::redis::RedisSettings;
@@ -72,6 +74,7 @@ impl Server {
     pub(crate) fn asked<T: redis::FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
         let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port))?;
         let mut connection = client.get_connection_with_timeout(Duration::from_secs(10))?;
+        connection.set_read_timeout(Some(Duration::from_secs(10)))?;
         let mut command = redis::cmd(words[0]);
         command.arg(&words[1..]);
         command.query(&mut connection)
@@ -90,11 +93,17 @@ impl Drop for Server {
     }
 }
 
-/// A port that nobody has. Between this and the server's start another may take it; then the server
-/// says so and the test fails.
+/// A port that nobody has, and that nobody else here gets. The server says so if another process took
+/// it meanwhile, and the test fails.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        if GIVEN.lock().unwrap().insert(port) {
+            return port;
+        }
+    }
 }
 
 fn run(port: u16, folder: &Path, args: &[String]) -> Child {
@@ -121,4 +130,26 @@ fn run(port: u16, folder: &Path, args: &[String]) -> Child {
     // Somebody has to read what it says, or it stops when the pipe is full.
     std::thread::spawn(move || drop(said.read_to_end(&mut Vec::new())));
     child
+}
+
+pub(crate) const PASSWORD: &str = "canary-of-the-password";
+
+/// Makes the user that docs/STORES.md describes, and no other.
+pub(crate) fn permissions(server: &Server, more: &[&str]) {
+    let docs = include_str!("../../docs/STORES.md");
+    let line = docs.lines().find(|line| line.starts_with("user sidegate"));
+    let line = line.unwrap().replace("PASSWORD", PASSWORD);
+    let mut words: Vec<&str> = line.split(' ').skip(1).collect();
+    words.splice(0..0, ["ACL", "SETUSER"]);
+    words.extend(more);
+    drop(server.ask::<String>(&words));
+}
+
+/// Asks until it is so, for half a minute at the most.
+pub(crate) async fn until(mut so: impl AsyncFnMut() -> bool) {
+    let end = tokio::time::Instant::now() + Duration::from_secs(30);
+    while !so().await {
+        assert!(tokio::time::Instant::now() < end, "it never came to be");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

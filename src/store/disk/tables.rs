@@ -236,6 +236,7 @@ impl<'t> Writing<'t> {
         let known = self.announced.get(words).map_err(of_storage)?;
         let known = known.and_then(|until| until.value().try_into().ok().map(moment));
         match known {
+            Some(known) if known >= until => return Ok(()),
             Some(known) => {
                 let end = end_key(known, Kind::Announced, words);
                 self.ends.remove(end.as_slice()).map_err(of_storage)?;
@@ -319,15 +320,15 @@ pub(super) fn all(
     let records = read(database, RECORDS)?;
     let mut all = Vec::new();
     for one in records.iter().map_err(of_storage)? {
+        if all.len() >= most {
+            break;
+        }
         let (key, bytes) = one.map_err(of_storage)?;
         let key = key.value().try_into().ok().map(RecordKey::from_bytes);
         if let (Some(key), Ok(record)) = (key, Record::from_bytes(bytes.value()))
             && record.expires_at > now
         {
             all.push((key, record));
-        }
-        if all.len() >= most {
-            break;
         }
     }
     Ok(all)

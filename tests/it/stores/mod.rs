@@ -3,7 +3,6 @@
 mod life;
 mod moving;
 mod renewal;
-mod suite;
 
 use std::sync::Arc;
 use std::time::Duration;
