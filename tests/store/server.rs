@@ -29,6 +29,11 @@ impl Server {
         server
     }
 
+    /// One that listens at a port of the loopback.
+    pub(crate) fn start_plain() -> Self {
+        Self::start(&[])
+    }
+
     /// One at this port, with this folder.
     pub(crate) fn at(port: u16, folder: &Path, args: &[&str]) -> Self {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();

@@ -3,6 +3,7 @@
 mod life;
 mod moving;
 mod renewal;
+mod replicas;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use crate::support::browser::Browser;
 use crate::support::instance::{Instance, PUBLIC, World, register, yaml};
 use crate::support::provider::TestProvider;
+use crate::support::redis_server::Server;
 use crate::support::upstream::Upstream;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -22,33 +24,42 @@ pub(super) struct Kept {
     settings: String,
     /// Of its file, if it has one.
     folder: Arc<tempfile::TempDir>,
+    /// What gates share.
+    pub(super) redis: Option<Arc<Server>>,
 }
 
 impl Kept {
     /// Each of them, new.
     pub(super) fn all() -> Vec<Self> {
-        ["cookie", "memory", "disk"].map(Self::of).into()
+        ["cookie", "memory", "disk", "redis"].map(Self::of).into()
     }
 
-    /// The store of this name, with nothing in it.
+    /// The store of this name, with nothing in it; `cookie with redis` is what its name says.
     pub(super) fn of(word: &'static str) -> Self {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("sessions");
-        let settings = match word {
-            "disk" => format!("store: disk, disk: {{ path: {} }}", path.display()),
-            word => format!("store: {word}"),
-        };
+        let redis = word.contains("redis").then(Server::start_plain);
+        let (store, _) = word.split_once(' ').unwrap_or((word, ""));
+        let mut settings = format!("store: {store}");
+        if store == "disk" {
+            settings = format!("{settings}, disk: {{ path: {} }}", path.display());
+        }
+        if let Some(redis) = &redis {
+            let port = redis.port;
+            settings = format!("{settings}, redis: {{ url: \"redis://127.0.0.1:{port}\" }}");
+        }
         let folder = Arc::new(folder);
         Self {
             word,
             settings,
             folder,
+            redis: redis.map(Arc::new),
         }
     }
 
     /// Whether the browser has a ticket.
     pub(super) fn has_tickets(&self) -> bool {
-        self.word != "cookie"
+        !self.word.starts_with("cookie")
     }
 
     /// Provider, app, and a gate that keeps sessions so; `more` are further settings of `session`.
@@ -82,6 +93,7 @@ impl Kept {
             word: self.word,
             settings: format!("{}, previous_store: {word}{disk}", self.settings),
             folder: Arc::clone(&self.folder),
+            redis: self.redis.clone(),
         }
     }
 }

@@ -10,6 +10,9 @@ pub(crate) mod own_process;
 pub(crate) mod process;
 pub(crate) mod provider;
 pub(crate) mod raw;
+#[allow(dead_code, reason = "the tests of the stores themselves use the rest")]
+#[path = "../../store/server.rs"]
+pub(crate) mod redis_server;
 pub(crate) mod server;
 pub(crate) mod tls_app;
 pub(crate) mod tls_client;
