@@ -2,6 +2,8 @@
 //! what is behind the store fails.
 
 #[cfg(test)]
+mod cluster; // Redis as a cluster: slots move, a master dies
+#[cfg(test)]
 mod conformance; // the promises, for any store
 #[cfg(test)]
 mod faults; // Redis and the way to it fail
@@ -13,6 +15,8 @@ mod own_houses; // the promises, kept by the stores of one process
 mod redis_house; // the promises, kept by Redis
 #[cfg(test)]
 mod relay; // a network that fails when it is told to
+#[cfg(test)]
+mod sentinel; // Redis with sentinels: the master dies
 #[cfg(test)]
 mod server; // real servers on ports that the kernel chose
 #[cfg(test)]

@@ -126,7 +126,7 @@ fn run(port: u16, folder: &Path, args: &[String]) -> Child {
     loop {
         let mut line = String::new();
         assert!(said.read_line(&mut line).unwrap() > 0, "{all}");
-        let ready = line.contains("Ready to accept connections") || line.contains("+monitor");
+        let ready = line.contains("Ready to accept connections") || line.contains("Sentinel ID is");
         all.push_str(&line);
         if ready {
             break;

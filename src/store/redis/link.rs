@@ -196,10 +196,11 @@ impl Link {
         let cluster = self.dialer.is_cluster();
         let pushed = move |pushed: PushInfo| -> Result<(), redis::aio::SendError> {
             // A cluster's connection mends what breaks of it.
-            if !cluster && pushed.kind == PushKind::Disconnection {
-                if let Some(link) = weak.upgrade() {
-                    link.sever(number, &unreachable_as("the connection broke"));
-                }
+            if !cluster
+                && pushed.kind == PushKind::Disconnection
+                && let Some(link) = weak.upgrade()
+            {
+                link.sever(number, &unreachable_as("the connection broke"));
             }
             Ok(())
         };

@@ -86,8 +86,8 @@ impl Ear {
 
     /// Listens over one connection for as long as it is good.
     async fn hear(&self, hearing: &Hearing, turn: usize) -> Option<()> {
-        let (pushed, mut pushes) = mpsc::unbounded_channel::<PushInfo>();
-        let mut connection = hearing.dialer.one(pushed, turn).await.ok()?;
+        let (pusher, mut pushes) = mpsc::unbounded_channel::<PushInfo>();
+        let mut connection = hearing.dialer.one(pusher, turn).await.ok()?;
         let (news, echo) = (
             hearing.acts.names.news(),
             hearing.acts.names.echo(hearing.listener),
@@ -154,16 +154,16 @@ impl Ear {
 
 async fn pass_on(
     mut told: broadcast::Receiver<Heard>,
-    hears: watch::Receiver<bool>,
+    listening: watch::Receiver<bool>,
     sender: mpsc::Sender<Heard>,
 ) {
-    let now = *hears.borrow();
+    let now = *listening.borrow();
     let mut next = now.then_some(Heard::Listening);
     loop {
-        if let Some(heard) = next.take() {
-            if sender.send(heard).await.is_err() {
-                return;
-            }
+        if let Some(heard) = next.take()
+            && sender.send(heard).await.is_err()
+        {
+            return;
         }
         let heard = tokio::select! {
             heard = told.recv() => heard,
@@ -176,7 +176,7 @@ async fn pass_on(
                 if sender.send(Heard::Deaf).await.is_err() {
                     return;
                 }
-                next = hears.borrow().then_some(Heard::Listening);
+                next = listening.borrow().then_some(Heard::Listening);
             }
         }
     }
