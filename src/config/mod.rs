@@ -146,7 +146,7 @@ pub enum StoreKind {
     /// In this file.
     Disk(PathBuf),
     /// There.
-    Redis(RedisSettings),
+    Redis(Box<RedisSettings>),
 }
 
 /// Where session keys come from.

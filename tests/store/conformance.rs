@@ -95,6 +95,7 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
 
 pub(crate) const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_mins(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 pub(crate) fn key(number: u32) -> RecordKey {
@@ -158,7 +159,7 @@ pub(crate) async fn a_record_ends_when_it_says(house: &impl House) {
         .create(key(1), &record(0, NOW.plus(HOUR)))
         .await
         .unwrap();
-    house.pass(HOUR - SECOND).await;
+    house.pass(59 * MINUTE + 59 * SECOND).await;
     assert!(store.load(key(1)).await.unwrap().is_some());
     house.pass(SECOND).await;
     assert_eq!(store.load(key(1)).await.unwrap(), None);
@@ -250,7 +251,7 @@ pub(crate) async fn a_later_end_is_kept_with_the_record_and_in_its_groups(house:
         store.replace(key(1), &longer).await.unwrap(),
         Replaced::Done
     );
-    house.pass(2 * HOUR - SECOND).await;
+    house.pass(HOUR + 59 * MINUTE + 59 * SECOND).await;
     assert_eq!(store.load(key(1)).await.unwrap(), Some(longer));
     assert_eq!(store.members(group(1)).await.unwrap(), [key(1)]);
     assert_eq!(store.members(group(2)).await.unwrap(), [key(1)]);
@@ -476,10 +477,10 @@ async fn at_once<T>(calls: impl IntoIterator<Item = impl Future<Output = T>>) ->
     let mut done: Vec<Option<T>> = calls.iter().map(|_| None).collect();
     std::future::poll_fn(|context| {
         for (call, done) in calls.iter_mut().zip(&mut done) {
-            if done.is_none() {
-                if let std::task::Poll::Ready(came) = call.as_mut().poll(context) {
-                    *done = Some(came);
-                }
+            if done.is_none()
+                && let std::task::Poll::Ready(came) = call.as_mut().poll(context)
+            {
+                *done = Some(came);
             }
         }
         if done.iter().all(Option::is_some) {

@@ -153,9 +153,9 @@ async fn a_listener_that_is_too_slow_is_told_that_it_missed_something() {
     assert_eq!(quick.recv().await, Some(Heard::Listening));
     let all = 6000;
     for at in 0..all {
-        let _: i64 = world
+        world
             .server
-            .ask(&["PUBLISH", "sidegate:news", &format!("e{at}")]);
+            .tell(&["PUBLISH", "sidegate:news", &format!("e{at}")]);
         assert_eq!(
             quick.recv().await,
             Some(Heard::Ended(at.to_string().into_bytes()))
@@ -198,7 +198,7 @@ async fn what_a_server_refuses_is_told_and_forgotten_when_it_does_not_any_more()
             &["CONFIG", "SET", "min-replicas-to-write", "0"],
         ),
     ] {
-        drop(world.server.ask::<String>(begin));
+        world.server.tell(begin);
         assert_eq!(world.store.create(key(2), &one).await, refused(code));
         let announced = world.store.announce(b"words", NOW.plus(HOUR)).await;
         if code == "OOM" {
@@ -208,7 +208,7 @@ async fn what_a_server_refuses_is_told_and_forgotten_when_it_does_not_any_more()
             until(async || world.store.announce(b"words", NOW.plus(HOUR)).await == refused(code))
                 .await;
         }
-        drop(world.server.ask::<String>(end));
+        world.server.tell(end);
         until(async || world.store.create(key(2), &one).await.is_ok()).await;
         assert_eq!(
             world.store.load(key(2)).await,

@@ -180,7 +180,7 @@ async fn a_record_that_redis_forgot_to_end_has_ended_all_the_same() {
         .create(key(1), &record(0, NOW.plus(HOUR)))
         .await
         .unwrap();
-    drop(server.ask::<i64>(&["PERSIST", &name(key(1))]));
+    server.tell(&["PERSIST", &name(key(1))]);
     clock.advance(HOUR);
     let later = record(1, NOW.plus(3 * HOUR));
     assert_eq!(store.load(key(1)).await, Ok(None));
@@ -194,11 +194,11 @@ async fn after_everything_was_flushed_all_begins_anew() {
     let server = Server::start(&[]);
     let store = store(server.settings());
     fill(&store).await;
-    drop(server.ask::<String>(&["FLUSHALL"]));
+    server.tell(&["FLUSHALL"]);
     assert_eq!(store.load(key(1)).await, Ok(None));
     let later = record(2, NOW.plus(HOUR));
     assert_eq!(store.replace(key(1), &later).await, Ok(Replaced::Gone));
-    drop(server.ask::<String>(&["SCRIPT", "FLUSH"]));
+    server.tell(&["SCRIPT", "FLUSH"]);
     fill(&store).await;
     assert!(store.load(key(1)).await.unwrap().is_some());
 }
@@ -243,7 +243,7 @@ async fn a_wrong_password_and_too_few_permissions_are_refused() {
 
     let user = store(settings);
     assert!(user.load(key(1)).await.unwrap().is_some());
-    drop(server.ask::<String>(&["ACL", "SETUSER", "sidegate", "-eval"]));
+    server.tell(&["ACL", "SETUSER", "sidegate", "-eval"]);
     assert_eq!(
         user.remove(key(1)).await,
         Err(StoreError::Refused("NOPERM".to_owned()))

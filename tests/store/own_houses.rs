@@ -16,7 +16,6 @@ struct MemoryHouse {
     clock: Clock,
 }
 
-#[allow(clippy::unused_async, reason = "houses are built in a runtime")]
 async fn memory(_: Handle) -> MemoryHouse {
     let clock = Clock::settable(NOW);
     let store = MemoryStore::new(clock.clone(), Bounds::default());

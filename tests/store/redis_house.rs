@@ -43,7 +43,6 @@ impl<'a> RedisHouse<'a> {
     }
 }
 
-#[expect(clippy::unused_async, reason = "houses are built in a runtime")]
 pub(crate) async fn plain(runtime: Handle) -> RedisHouse<'static> {
     let server = Server::start(&[]);
     let settings = server.settings();
@@ -52,7 +51,6 @@ pub(crate) async fn plain(runtime: Handle) -> RedisHouse<'static> {
 
 /// Over TLS with an authority of its own and a certificate of ours, by a user with the permissions
 /// that are written down and no others.
-#[expect(clippy::unused_async, reason = "houses are built in a runtime")]
 pub(crate) async fn guarded(runtime: Handle) -> RedisHouse<'static> {
     let files = tls::Files::new();
     let (server, port) = files.server();
@@ -93,7 +91,7 @@ impl House for RedisHouse<'_> {
                 let key = String::from_utf8(key).unwrap();
                 let left: i64 = server.ask(&["PTTL", &key]);
                 assert!(left >= 0, "{key} has no end");
-                drop(server.ask::<i64>(&["PEXPIRE", &key, &(left - span).to_string()]));
+                server.tell(&["PEXPIRE", &key, &(left - span).to_string()]);
             }
         }
     }

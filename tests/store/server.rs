@@ -16,7 +16,7 @@ pub(crate) struct Server {
     pub(crate) port: u16,
     args: Vec<String>,
     folder: PathBuf,
-    _own: Option<tempfile::TempDir>,
+    own: Option<tempfile::TempDir>,
 }
 
 impl Server {
@@ -25,13 +25,8 @@ impl Server {
         let own = tempfile::tempdir().unwrap();
         let port = free_port();
         let mut server = Self::at(port, own.path(), args);
-        server._own = Some(own);
+        server.own = Some(own);
         server
-    }
-
-    /// One that listens at a port of the loopback.
-    pub(crate) fn start_plain() -> Self {
-        Self::start(&[])
     }
 
     /// One at this port, with this folder.
@@ -43,7 +38,7 @@ impl Server {
             port,
             args,
             folder: folder.to_owned(),
-            _own: None,
+            own: None,
         }
     }
 
@@ -73,6 +68,11 @@ impl Server {
     /// A connection past the store.
     pub(crate) fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
         self.asked(words).unwrap()
+    }
+
+    /// The same, whatever it answers but an error.
+    pub(crate) fn tell(&self, words: &[&str]) {
+        drop(self.ask::<redis::Value>(words));
     }
 
     /// The same, where an error is an answer.
@@ -147,7 +147,7 @@ pub(crate) fn permissions(server: &Server, more: &[&str]) {
     let mut words: Vec<&str> = line.split(' ').skip(1).collect();
     words.splice(0..0, ["ACL", "SETUSER"]);
     words.extend(more);
-    drop(server.ask::<String>(&words));
+    server.tell(&words);
 }
 
 /// Asks until it is so, for half a minute at the most.

@@ -145,22 +145,37 @@ impl Renewals {
                 Evidence::Session(session, freshness)
             }
             (Word::Overdue, Use::App, Some(_), Some(provider)) => {
-                let under_way = self.begin(&session, provider, with.audit);
-                match outcome_of(under_way).await {
-                    Outcome::Renewed(successor)
-                        if successor.word(with.limits, with.now) != Word::Overdue =>
-                    {
-                        Evidence::Session(successor.seen_with(&session), Freshness::Reseal)
-                    }
-                    Outcome::Renewed(successor) if successor.grant.is_some() => {
-                        Evidence::Unconfirmed(successor)
-                    }
-                    // Nothing renews it any more, so the person has to come by.
-                    Outcome::Renewed(_) | Outcome::Over => Evidence::Expired(session),
-                    Outcome::Unchanged => Evidence::Unconfirmed(session),
-                }
+                self.await_word(session, provider, with).await
             }
         }
+    }
+
+    /// Waits for a word that is young enough to go by. What somebody began to fetch for an older session
+    /// may be too old itself by now: then it is asked for once more.
+    async fn await_word(
+        self: &Arc<Self>,
+        mut session: Arc<Session>,
+        provider: &Arc<Provider>,
+        with: Upkeeping<'_>,
+    ) -> Evidence {
+        for _ in 0..2 {
+            let under_way = self.begin(&session, provider, with.audit);
+            match outcome_of(under_way).await {
+                Outcome::Renewed(successor)
+                    if successor.word(with.limits, with.now) != Word::Overdue =>
+                {
+                    let successor = successor.seen_with(&session);
+                    return Evidence::Session(successor, Freshness::Reseal);
+                }
+                Outcome::Renewed(successor) if successor.grant.is_some() => {
+                    session = successor.seen_with(&session);
+                }
+                // Nothing renews it any more, so the person has to come by.
+                Outcome::Renewed(_) | Outcome::Over => return Evidence::Expired(session),
+                Outcome::Unchanged => return Evidence::Unconfirmed(session),
+            }
+        }
+        Evidence::Unconfirmed(session)
     }
 
     /// Begins nothing any more that can wait: the process ends, and with it would be lost what a

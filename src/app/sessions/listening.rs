@@ -19,14 +19,14 @@ impl Sessions {
                 let Some(sessions) = Weak::upgrade(&sessions) else {
                     return;
                 };
-                sessions.hear(one);
+                sessions.hear(&one);
             }
         });
     }
 
-    fn hear(&self, heard: Heard) {
+    fn hear(&self, heard: &Heard) {
         match heard {
-            Heard::Changed(key) => self.copies().remove(key),
+            Heard::Changed(key) => self.copies().remove(*key),
             Heard::Ended(_) => {}
             Heard::Listening => {
                 // What happened meanwhile was not heard.

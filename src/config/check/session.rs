@@ -95,10 +95,8 @@ fn stores(
             "take the key away, or write `store: disk`",
         );
     }
-    let redis = match &written.redis {
-        None => None,
-        Some(redis) => Some(redis_settings(redis, &here.key("redis"), public, findings)),
-    };
+    let redis = (written.redis.as_ref())
+        .map(|redis| redis_settings(redis, &here.key("redis"), public, findings));
     let mut place = |kind| store(kind, written, here, redis.as_ref(), findings);
     let current_kind = place(current);
     let previous = match previous {
@@ -194,7 +192,7 @@ fn store(
             Some(StoreKind::Disk(path?))
         }
         StoreWritten::Redis => match redis {
-            Some(settings) => Some(StoreKind::Redis(settings.clone()?)),
+            Some(settings) => Some(StoreKind::Redis(Box::new(settings.clone()?))),
             None => {
                 findings.fault(
                     &here.key("redis"),

@@ -86,8 +86,8 @@ impl Ear {
 
     /// Listens over one connection for as long as it is good.
     async fn hear(&self, hearing: &Hearing, turn: usize) -> Option<()> {
-        let (pusher, mut pushes) = mpsc::unbounded_channel::<PushInfo>();
-        let mut connection = hearing.dialer.one(pusher, turn).await.ok()?;
+        let (sender, mut arrivals) = mpsc::unbounded_channel::<PushInfo>();
+        let mut connection = hearing.dialer.one(sender, turn).await.ok()?;
         let (news, echo) = (
             hearing.acts.names.news(),
             hearing.acts.names.echo(hearing.listener),
@@ -104,7 +104,7 @@ impl Ear {
         hearing.acts.publish(&echo, b"").await.ok()?;
         loop {
             tokio::select! {
-                pushed = pushes.recv() => {
+                pushed = arrivals.recv() => {
                     let pushed = pushed?;
                     match pushed.kind {
                         PushKind::Disconnection => return None,

@@ -1,5 +1,6 @@
 //! One life of a session, whatever it is kept in: what holds for the cookie holds for every store.
 
+mod keys;
 mod life;
 mod moving;
 mod renewal;
@@ -38,7 +39,7 @@ impl Kept {
     pub(super) fn of(word: &'static str) -> Self {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("sessions");
-        let redis = word.contains("redis").then(Server::start_plain);
+        let redis = word.contains("redis").then(|| Server::start(&[]));
         let (store, _) = word.split_once(' ').unwrap_or((word, ""));
         let mut settings = format!("store: {store}");
         if store == "disk" {
@@ -78,10 +79,14 @@ impl Kept {
 
     /// A gate that keeps sessions so.
     pub(super) fn gate(&self, provider: &TestProvider, app: &Upstream, more: &str) -> Instance {
+        Instance::start(&self.text(provider, app, more), provider.clock())
+    }
+
+    /// The configuration of such a gate.
+    pub(super) fn text(&self, provider: &TestProvider, app: &Upstream, more: &str) -> String {
         let text = yaml(provider.issuer(), &app.url(), "");
         let settings = format!("session: {{ {}{more}, ", self.settings);
-        let text = text.replace("session: { ", &settings);
-        Instance::start(&text, provider.clock())
+        text.replace("session: { ", &settings)
     }
 
     /// The same place, to which people move who were kept as `previous` says.

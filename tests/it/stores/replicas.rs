@@ -55,7 +55,9 @@ fn requests_at_three_gates_with_an_expired_token_are_one_renewal() {
                     })
                     .collect();
                 for one in asked {
-                    assert_eq!(one.join().unwrap(), 200, "{word}");
+                    let logs = || others.iter().map(Instance::log).collect::<String>();
+                    let status = one.join().unwrap();
+                    assert_eq!(status, 200, "{word}: {}{}", world.gate.log(), logs());
                 }
             });
             until("the provider was not asked", || renewals(&world) > round);

@@ -10,7 +10,7 @@ pub(crate) mod own_process;
 pub(crate) mod process;
 pub(crate) mod provider;
 pub(crate) mod raw;
-#[allow(dead_code, reason = "the tests of the stores themselves use the rest")]
+#[expect(dead_code, reason = "the tests of the stores themselves use the rest")]
 #[path = "../../store/server.rs"]
 pub(crate) mod redis_server;
 pub(crate) mod server;
