@@ -11,6 +11,7 @@ use super::respond::unmet::Unmet;
 use crate::base::secret::Secret;
 use crate::gate::client_address::ClientAddress;
 use crate::oidc::claims::Identity;
+use crate::oidc::logout_token::Whose;
 use crate::provider::Provider;
 use crate::session::Session;
 
@@ -52,6 +53,13 @@ pub enum AuditEvent<'a> {
         session: &'a Session,
         /// The provider's word, or what was wrong with it. No secret is in it.
         reason: &'a str,
+    },
+    /// Sessions were ended by their provider's logout token.
+    BackchannelLogout {
+        /// The issuer.
+        issuer: &'a str,
+        /// Whose.
+        whose: &'a Whose,
     },
     /// A refresh token that is no longer wanted was perhaps not revoked.
     NotRevoked {
@@ -154,6 +162,17 @@ impl AuditLog {
                 self.write_session(line, session);
                 line.text("reason", reason, 512);
             }
+            AuditEvent::BackchannelLogout { issuer, whose } => {
+                line.text("issuer", issuer, 256);
+                match whose {
+                    Whose::ProviderSession(_) => line.text("by", "sid", 16),
+                    Whose::Subject(subject) => {
+                        line.text("by", "sub", 16);
+                        let user = UserName::of_subject(issuer, subject, self.users);
+                        line.text("user", user.as_str(), 256);
+                    }
+                }
+            }
             AuditEvent::NotRevoked { provider, reason } => {
                 line.text("provider", provider, 128);
                 line.text("reason", reason, 512);
@@ -223,6 +242,7 @@ impl AuditEvent<'_> {
             Self::Deny { .. } => (Level::Warn, "deny"),
             Self::Logout(_) => (Level::Info, "logout"),
             Self::Ended { .. } => (Level::Warn, "session_ended"),
+            Self::BackchannelLogout { .. } => (Level::Info, "backchannel_logout"),
             Self::NotRevoked { .. } => (Level::Warn, "not_revoked"),
             Self::ConfigReload(Reload::Taken) => (Level::Info, "config_reload"),
             Self::ConfigReload(Reload::Refused(_)) => (Level::Error, "config_reload"),

@@ -12,6 +12,8 @@ use crate::base::clock::UnixTime;
 pub enum Act {
     /// The answer to the login with this `state` (security requirement A6).
     Callback,
+    /// The logout token with this issuer and `jti` (security requirement G9).
+    LogoutToken,
 }
 
 /// Whether the claim was the first.
@@ -63,6 +65,7 @@ impl Claims {
 fn name(act: Act, key: &str) -> [u8; 32] {
     let label = match act {
         Act::Callback => "callback\0",
+        Act::LogoutToken => "logout token\0",
     };
     let mut id = [0; 32];
     id.copy_from_slice(digest(&SHA256, [label, key].concat().as_bytes()).as_ref());

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::base::clock::UnixTime;
 use crate::session::Session;
+use crate::session::ending::Ending;
 use crate::session::evidence::Evidence;
 use crate::session::revocations::Revocations;
 use crate::transport::body::Over;
@@ -27,9 +28,14 @@ pub struct EndedSessions {
 impl EndedSessions {
     /// Ends `session`: from the next request on, on every worker.
     pub fn end(&self, session: &Session, now: UnixTime) {
+        self.take_in(Ending::of(session), now);
+    }
+
+    /// Ends what `ending` says, whoever ended it.
+    pub fn take_in(&self, ending: Ending, now: UnixTime) {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut list = Revocations::clone(&self.list.load());
-        list.end(session, now);
+        list.end(ending, now);
         self.list.store(Arc::new(list));
         self.next.send_replace(());
     }

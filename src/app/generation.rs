@@ -85,10 +85,14 @@ impl Drop for Watched {
 }
 
 impl Live {
-    /// Nothing learned yet but the `sessions`; `control` is where providers are talked to.
+    /// Nothing learned yet but the `sessions` and which of them were `ended`; `control` is where providers are talked to.
     #[must_use]
-    pub fn new(clock: Clock, control: Handle, sessions: Arc<Sessions>) -> Self {
-        let ended = Arc::new(EndedSessions::default());
+    pub fn new(
+        clock: Clock,
+        control: Handle,
+        ended: Arc<EndedSessions>,
+        sessions: Arc<Sessions>,
+    ) -> Self {
         Self {
             renewals: Arc::new(Renewals::new(
                 clock.clone(),

@@ -48,6 +48,18 @@ impl UserName {
         }
     }
 
+    /// The name of somebody of whom no more is known. It is the same that [`UserName::of`] gives, where
+    /// `logging` wants a hash or the subject; their address is not known.
+    #[must_use]
+    pub fn of_subject(issuer: &str, subject: &str, logging: UserLogging) -> Self {
+        match logging {
+            UserLogging::Subject => Self(subject.to_owned()),
+            UserLogging::Off | UserLogging::Hash | UserLogging::Email => {
+                Self(hash("user", &[issuer, subject]))
+            }
+        }
+    }
+
     /// The text, still to be escaped.
     #[must_use]
     pub fn as_str(&self) -> &str {

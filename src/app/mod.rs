@@ -43,6 +43,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use self::access_log::AccessLog;
 use self::audit::AuditLog;
 use self::certificates::Certificates;
+use self::ended_sessions::EndedSessions;
 use self::exposure::{Exposures, Telling};
 use self::generation::{Generation, Live};
 use self::journey::Worker;
@@ -160,10 +161,11 @@ impl App {
             Arrival::Fresh
         };
         let places = Places::open(&config.session.store, &clock, arrival).await?;
-        let sessions = Sessions::new(places, clock.clone(), control.clone());
+        let ended = Arc::new(EndedSessions::default());
+        let sessions = Sessions::new(places, Arc::clone(&ended), clock.clone(), control.clone());
         let sessions = Arc::new(sessions);
-        sessions.listen();
-        let live = Live::new(clock, control, sessions);
+        sessions.listen().await;
+        let live = Live::new(clock, control, ended, sessions);
         let certificates = Certificates::load(&config.listen, live.clock.now())?;
         let mut passed = passed;
         let probes_listener = bind_probes(config.probes, &mut passed).await;

@@ -26,6 +26,8 @@ pub enum Answer {
     SignIn(String),
     /// Go on elsewhere: something has been done (303).
     SeeOther(String),
+    /// What was asked for is done, and there is nothing to say (200).
+    Done,
     /// A page of ours.
     Page(Page),
     /// A refusal or a failure.

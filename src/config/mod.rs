@@ -133,6 +133,8 @@ pub struct StoreSettings {
     /// What several gates share that keep sessions in their cookies: who renews one, and what was
     /// ended.
     pub shared: Option<RedisSettings>,
+    /// Whether this is the only gate, as the operator says.
+    pub single_instance: bool,
 }
 
 /// One place for sessions, with all it takes to get there.

@@ -18,6 +18,8 @@ pub enum Endpoint {
     SignOut,
     /// `userinfo`: who am I.
     UserInfo,
+    /// `backchannel_logout`: the provider ends sessions.
+    BackchannelLogout,
 }
 
 /// Path below the prefix, what it is, and the methods it takes. HEAD follows GET everywhere.
@@ -26,6 +28,7 @@ const TABLE: &[(&str, Endpoint, &str)] = &[
     ("/sign_in", Endpoint::SignIn, "GET, HEAD"),
     ("/sign_out", Endpoint::SignOut, "GET, HEAD, POST"),
     ("/userinfo", Endpoint::UserInfo, "GET, HEAD"),
+    ("/backchannel_logout", Endpoint::BackchannelLogout, "POST"),
 ];
 
 impl Endpoint {
@@ -63,6 +66,7 @@ impl Endpoint {
             Self::SignIn => "sign_in",
             Self::SignOut => "sign_out",
             Self::UserInfo => "userinfo",
+            Self::BackchannelLogout => "backchannel_logout",
         }
     }
 }

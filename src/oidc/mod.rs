@@ -41,6 +41,7 @@ pub mod json;
 pub mod jwks;
 pub mod jws;
 pub mod logout;
+pub mod logout_token;
 pub mod metadata;
 pub mod numeric_date;
 pub mod token;

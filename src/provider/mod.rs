@@ -9,6 +9,7 @@ mod discovery;
 mod errors;
 mod keys;
 mod login;
+mod logout;
 mod renewal;
 mod settings;
 

@@ -11,6 +11,7 @@
 
 pub mod card;
 pub mod cookie;
+pub mod ending;
 pub mod evidence;
 pub mod lifetime;
 pub mod loaded;
@@ -35,6 +36,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 
 use self::ticket::Ticket;
 use crate::base::clock::UnixTime;
@@ -85,7 +87,8 @@ pub struct Grant {
 }
 
 /// 128 random bits that name a session, as 22 characters of base64url.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct SessionId(String);
 
 impl SessionId {

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::ending::{Ending, Whom};
 use super::{Session, SessionId};
 use crate::base::clock::UnixTime;
 
@@ -11,34 +12,62 @@ const MOST: usize = 16 * 1024;
 /// So many make room at a time.
 const ROOM: usize = MOST / 8;
 
-/// The list. None is ever forgotten before its time: where there is no room, those that began first
-/// leave it together with whatever else began before them.
+/// The list. None is ever forgotten before its time: where there is no room, those that reach back the
+/// furthest leave it together with every session that began as early.
 #[derive(Debug, Clone, Default)]
 pub struct Revocations {
-    listed: HashMap<SessionId, Listed>,
+    sessions: HashMap<SessionId, Listed>,
+    /// By issuer and `sid`, and by issuer and subject.
+    groups: HashMap<Group, Listed>,
     /// Sessions that began then or earlier are over.
     watermark: Option<UnixTime>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Group {
+    ProviderSession(String, String),
+    Subject(String, String),
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Listed {
-    started_at: UnixTime,
-    /// When its cookies are worth nothing by themselves.
+    begun_until: UnixTime,
+    /// When its sessions are over by themselves.
     until: UnixTime,
 }
 
 impl Revocations {
-    /// Ends `session` for good.
-    pub fn end(&mut self, session: &Session, now: UnixTime) {
-        let listed = Listed {
-            started_at: session.started_at,
-            until: session.absolute_expires_at,
-        };
-        self.listed.insert(session.id.clone(), listed);
-        if self.listed.len() > MOST {
-            self.listed.retain(|_, listed| listed.until > now);
+    /// Ends whatever `ending` says, for good.
+    pub fn end(&mut self, ending: Ending, now: UnixTime) {
+        let Ending {
+            whom,
+            begun_until,
+            until,
+        } = ending;
+        let listed = Listed { begun_until, until };
+        match whom {
+            Whom::Session(id) => {
+                self.sessions.insert(id, listed);
+            }
+            Whom::ProviderSession(issuer, sid) => {
+                self.end_group(Group::ProviderSession(issuer, sid), listed);
+            }
+            Whom::Subject(issuer, subject) => {
+                self.end_group(Group::Subject(issuer, subject), listed);
+            }
+        }
+        if self.len() > MOST {
+            self.sessions.retain(|_, listed| listed.until > now);
+            self.groups.retain(|_, listed| listed.until > now);
             self.make_room();
         }
+    }
+
+    /// The later of two endings of one group has the earlier in it.
+    fn end_group(&mut self, group: Group, listed: Listed) {
+        let known = self.groups.entry(group).or_insert(listed);
+        known.begun_until = known.begun_until.max(listed.begun_until);
+        known.until = known.until.max(listed.until);
     }
 
     /// Whether it was ended.
@@ -46,20 +75,41 @@ impl Revocations {
     pub fn has(&self, session: &Session) -> bool {
         self.watermark
             .is_some_and(|mark| session.started_at <= mark)
-            || self.listed.contains_key(&session.id)
+            || self.sessions.contains_key(&session.id)
+            || (!self.groups.is_empty() && self.has_group(session))
+    }
+
+    fn has_group(&self, session: &Session) -> bool {
+        let is_over = |group: Group| {
+            let listed = self.groups.get(&group);
+            listed.is_some_and(|listed| session.started_at <= listed.begun_until)
+        };
+        let identity = &session.identity;
+        let issuer = || identity.issuer.clone();
+        is_over(Group::Subject(issuer(), identity.subject.clone()))
+            || session
+                .provider_sid
+                .as_ref()
+                .is_some_and(|sid| is_over(Group::ProviderSession(issuer(), sid.clone())))
+    }
+
+    fn len(&self) -> usize {
+        self.sessions.len() + self.groups.len()
     }
 
     fn make_room(&mut self) {
-        if self.listed.len() <= MOST {
+        if self.len() <= MOST {
             return;
         }
-        let mut starts: Vec<UnixTime> = self.listed.values().map(|one| one.started_at).collect();
+        let all = self.sessions.values().chain(self.groups.values());
+        let mut starts: Vec<UnixTime> = all.map(|one| one.begun_until).collect();
         starts.sort_unstable();
         let Some(mark) = starts.get(ROOM).copied() else {
             return;
         };
         self.watermark = Some(self.watermark.map_or(mark, |old| old.max(mark)));
-        self.listed.retain(|_, listed| listed.started_at > mark);
+        self.sessions.retain(|_, listed| listed.begun_until > mark);
+        self.groups.retain(|_, listed| listed.begun_until > mark);
     }
 }
 
@@ -84,7 +134,7 @@ mod tests {
     #[test]
     fn a_session_that_was_ended_is_over_and_no_other() {
         let (mut list, now) = (Revocations::default(), UnixTime::from_seconds(10));
-        list.end(&session(1, 0), now);
+        list.end(Ending::of(&session(1, 0)), now);
         assert!(list.has(&session(1, 0)));
         assert!(!list.has(&session(2, 0)));
     }
@@ -95,9 +145,12 @@ mod tests {
         let (mut list, now) = (Revocations::default(), UnixTime::from_seconds(100_000));
         let many = u32::try_from(2 * MOST).unwrap();
         for number in 0..many {
-            list.end(&session(number, 20_000 + i64::from(number)), now);
+            list.end(
+                Ending::of(&session(number, 20_000 + i64::from(number))),
+                now,
+            );
         }
-        assert!(list.listed.len() <= MOST);
+        assert!(list.len() <= MOST);
         for number in 0..many {
             assert!(list.has(&session(number, 20_000 + i64::from(number))));
         }
@@ -109,10 +162,62 @@ mod tests {
         let mut list = Revocations::default();
         let most = u32::try_from(MOST).unwrap();
         for number in 0..most {
-            list.end(&session(number, 0), UnixTime::from_seconds(1));
+            list.end(Ending::of(&session(number, 0)), UnixTime::from_seconds(1));
         }
         let later = UnixTime::from_seconds(0).plus(Duration::from_hours(24));
-        list.end(&session(most, 90_000), later);
-        assert_eq!((list.listed.len(), list.watermark), (1, None));
+        list.end(Ending::of(&session(most, 90_000)), later);
+        assert_eq!((list.len(), list.watermark), (1, None));
+    }
+
+    // G8: by `sid`, or by subject: whoever else is signed in stays, and so does who signs in later.
+    #[test]
+    fn an_ending_ends_those_that_it_names_and_began_before_it() {
+        let ended_at = UnixTime::from_seconds(100);
+        let until = UnixTime::from_seconds(90_000);
+        let mine = |number, started_at, sid: &str| Session {
+            provider_sid: Some(sid.to_owned()),
+            ..session(number, started_at)
+        };
+        let of = |whom| {
+            let mut list = Revocations::default();
+            let ending = Ending {
+                whom,
+                begun_until: ended_at,
+                until,
+            };
+            let ending = Ending::from_bytes(&ending.to_bytes()).unwrap();
+            list.end(ending, ended_at);
+            list
+        };
+        let alice = mine(1, 50, "s-1");
+        let issuer = || alice.identity.issuer.clone();
+        let by_sid = of(Whom::ProviderSession(issuer(), "s-1".to_owned()));
+        let by_subject = of(Whom::Subject(issuer(), alice.identity.subject.clone()));
+        let elsewhere = mine(2, 60, "s-2");
+        let later = mine(3, 101, "s-1");
+        let mut bob = mine(4, 50, "s-3");
+        bob.identity.subject = "bob".to_owned();
+        let mut foreign = mine(5, 50, "s-1");
+        foreign.identity.issuer = "https://other.test".to_owned();
+        for (session, is_over) in [
+            (&alice, [true, true]),
+            (&elsewhere, [false, true]),
+            (&later, [false, false]),
+            (&bob, [false, false]),
+            (&foreign, [false, false]),
+        ] {
+            let found = [by_sid.has(session), by_subject.has(session)];
+            assert_eq!(found, is_over, "{:?}", session.id);
+        }
+    }
+
+    // F18: what a newer version tells is not misread.
+    #[test]
+    fn an_ending_of_another_format_is_none() {
+        let mut bytes = Ending::of(&session(1, 0)).to_bytes();
+        assert!(Ending::from_bytes(&bytes).is_some());
+        bytes[0] += 1;
+        assert!(Ending::from_bytes(&bytes).is_none());
+        assert!(Ending::from_bytes(&[]).is_none());
     }
 }

@@ -17,6 +17,8 @@ mod app_tls; // an app behind TLS is believed only with a good certificate
 #[cfg(test)]
 mod askers; // people are sent to sign in, programs are told, and each in a form that they can read
 #[cfg(test)]
+mod backchannel; // sessions that the provider ends by a call
+#[cfg(test)]
 mod bad_tokens; // whatever is wrong with an ID token, nobody is let in
 #[cfg(test)]
 mod callback; // an answer of the provider works once, for one browser, in one form

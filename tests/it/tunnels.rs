@@ -231,8 +231,12 @@ fn an_idle_tunnel_holds_no_buffer() {
 
 /// Alice, who has not been at the app, which switches whatever it is asked.
 fn signed_in(gate: &Instance) -> Browser {
+    signed_in_as(gate, "alice")
+}
+
+fn signed_in_as(gate: &Instance, username: &str) -> Browser {
     let mut browser = Browser::new().resolve(PUBLIC, gate.address);
-    let callback = browser.reach_callback(&format!("{PUBLIC}/"), "alice");
+    let callback = browser.reach_callback(&format!("{PUBLIC}/"), username);
     assert_eq!(browser.open(callback.as_str()).status, 303);
     browser
 }
@@ -271,6 +275,30 @@ fn signing_out_ends_the_tunnels_of_the_session_and_no_others() {
         assert_eq!(close(&told), (1008, "the session has ended".to_owned()));
         assert_eq!(app.read(&mut [0; 1]).unwrap(), 1);
     }
+    others.send(masked("hello"));
+    others_app.read_exact(&mut [0; 11]).unwrap();
+}
+
+// G13: and so does the provider's call.
+#[test]
+fn a_logout_token_ends_the_tunnels_of_its_subject_and_no_others() {
+    let (url, connections) = app();
+    let provider = TestProvider::start();
+    register(&provider, "dashboards", "/oauth2/callback");
+    let text = yaml(provider.issuer(), &url, "");
+    let text = text.replace("session: { ", "session: { single_instance: true, ");
+    let gate = Instance::start(&text, &provider.clock().clone());
+    gate.await_providers();
+    let (alice, bob) = (signed_in(&gate), signed_in_as(&gate, "bob"));
+    let (mut own, mut own_app) = tunnel_of(&alice, &gate, &connections);
+    let (mut others, mut others_app) = tunnel_of(&bob, &gate, &connections);
+    let mut claims = provider.logout_claims("dashboards", "u-alice", "x");
+    claims.as_object_mut().unwrap().remove("sid");
+    let token = provider.sign("logout+jwt", &claims);
+    assert_eq!(crate::backchannel::logout(&gate, &token).status, 200);
+    let told = own.exactly(2 + 2 + "the session has ended".len());
+    assert_eq!(close(&told), (1008, "the session has ended".to_owned()));
+    assert_eq!(own_app.read(&mut [0; 1]).unwrap(), 1);
     others.send(masked("hello"));
     others_app.read_exact(&mut [0; 11]).unwrap();
 }

@@ -1,5 +1,6 @@
 //! Our own endpoints: one act each. Every act is all checks first, then its effect.
 
+pub mod backchannel_logout;
 pub mod callback;
 pub mod login;
 pub mod parameters;
@@ -9,6 +10,8 @@ pub mod userinfo;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use hyper::body::Incoming;
 
 use crate::app::audit::{AuditEvent, AuditLog, Occasion};
 use crate::app::generation::{Generation, Live};
@@ -118,8 +121,13 @@ impl Visit<'_> {
     }
 }
 
-/// Serves one of our own endpoints.
-pub async fn serve(endpoint: Endpoint, facts: Box<Facts>, visit: &Visit<'_>) -> Reply {
+/// Serves one of our own endpoints; `body` is what came with the request.
+pub async fn serve(
+    endpoint: Endpoint,
+    facts: Box<Facts>,
+    body: &mut Incoming,
+    visit: &Visit<'_>,
+) -> Reply {
     match endpoint {
         Endpoint::Start => {
             visit.first_answers().await;
@@ -129,5 +137,9 @@ pub async fn serve(endpoint: Endpoint, facts: Box<Facts>, visit: &Visit<'_>) -> 
         Endpoint::SignIn => sign_in::show(&facts, visit),
         Endpoint::SignOut => sign_out::end(&facts, visit).await,
         Endpoint::UserInfo => userinfo::show(&facts, visit),
+        Endpoint::BackchannelLogout => {
+            let form = backchannel_logout::read_form(facts.headers(), body).await;
+            backchannel_logout::end(form, visit).await
+        }
     }
 }

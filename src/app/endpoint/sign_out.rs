@@ -55,7 +55,6 @@ pub async fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
         return confirm(Some(session), visit);
     }
     visit.teller.tell(&AuditEvent::Logout(session));
-    visit.live.ended.end(session, visit.now);
     visit.live.sessions.end(session).await;
     if let Some(successor) = visit.live.renewals.end(session) {
         revoke(&successor, visit);

@@ -182,7 +182,7 @@ impl Worker {
     async fn travel(
         &self,
         equipped: &Equipped,
-        (matched, facts, body): (Matched, Box<Facts>, Incoming),
+        (matched, facts, mut body): (Matched, Box<Facts>, Incoming),
         seen: &Seen,
         reference: &LazyReference,
     ) -> Outcome {
@@ -258,7 +258,7 @@ impl Worker {
             Decision::Serve(endpoint, facts) => {
                 let name = endpoint.name();
                 (
-                    Box::pin(endpoint::serve(endpoint, facts, &visit)).await,
+                    Box::pin(endpoint::serve(endpoint, facts, &mut body, &visit)).await,
                     name,
                 )
             }
@@ -287,7 +287,7 @@ impl Worker {
             Strain::None => false,
             Strain::Full => true,
             Strain::High => match matched {
-                Matched::Endpoint(Endpoint::Callback(_)) => false,
+                Matched::Endpoint(Endpoint::Callback(_) | Endpoint::BackchannelLogout) => false,
                 _ if live_session(evidence).is_some() => false,
                 // On a public route nobody has looked for a session yet.
                 _ => {

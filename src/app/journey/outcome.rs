@@ -62,6 +62,7 @@ impl Worker {
             Answer::SeeOther(url) => {
                 respond::redirect(pages, Redirect::SeeOther, &url, &circumstances)
             }
+            Answer::Done => respond::done(&circumstances),
             Answer::Page(page) => respond::page(pages, &page, form, &circumstances),
             Answer::Refuse(why) => {
                 let response = respond::fault(pages, &why, form, &circumstances);

@@ -76,6 +76,7 @@ mod tests {
             Arc::default(),
             Arc::new(Sessions::new(
                 Places::default(),
+                Arc::default(),
                 Clock::system(),
                 Handle::current(),
             )),

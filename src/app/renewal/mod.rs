@@ -274,6 +274,10 @@ impl Renewals {
                 Turn::Over => (Outcome::Over, None),
                 Turn::NotNow => (Outcome::Unchanged, None),
             };
+            if matches!(outcome, Outcome::Over) {
+                // Those who share a store need not ask the provider, too.
+                renewals.sessions.end(&session).await;
+            }
             // Nobody may be waiting any more.
             for grant in flight.land(outcome).into_iter().chain(lost) {
                 audit.revoke(&provider, &grant.refresh_token).await;

@@ -169,6 +169,14 @@ pub enum Fault {
         /// How many bytes there is room for.
         limit: usize,
     },
+    /// A logout token that ends nothing, or that not everybody heard of who should.
+    #[error("the logout token is refused: {0}")]
+    LogoutToken(Cow<'static, str>),
+    /// There may be gates that would not hear of it, as nothing is shared (security requirement G10).
+    #[error(
+        "other gates would not hear of it: no store is shared, and `single_instance` is not said"
+    )]
+    LogoutNotShared,
     /// The store that has the session does not answer.
     #[error("the store of sessions does not answer")]
     StoreDown,
@@ -235,7 +243,9 @@ impl Fault {
             | Self::Callback(_)
             | Self::CallbackIssuer(_)
             | Self::NonceMismatch
-            | Self::LoginLoop(_) => StatusCode::BAD_REQUEST,
+            | Self::LoginLoop(_)
+            | Self::LogoutToken(_) => StatusCode::BAD_REQUEST,
+            Self::LogoutNotShared => StatusCode::NOT_IMPLEMENTED,
             Self::ProviderRefused(words) => words.status(),
             Self::RedirectMismatch { .. }
             | Self::CookieTooLarge { .. }
@@ -302,6 +312,8 @@ impl Fault {
             Self::UpstreamTimeout(_) => "upstream_timeout",
             Self::UpstreamProtocol(_) => "upstream_protocol",
             Self::CookieTooLarge { .. } => "cookie_too_large",
+            Self::LogoutToken(_) => "logout_token_invalid",
+            Self::LogoutNotShared => "logout_not_shared",
             Self::StoreDown => "session_store_down",
             Self::Overloaded => "overloaded",
             Self::IdentityTooLarge { .. } => "identity_too_large",
@@ -349,7 +361,8 @@ impl Fault {
             | Self::Callback(_)
             | Self::CallbackIssuer(_)
             | Self::NonceMismatch
-            | Self::LoginLoop(_) => Blame::UserAgent,
+            | Self::LoginLoop(_)
+            | Self::LogoutToken(_) => Blame::UserAgent,
             Self::ProviderRefused(_)
             | Self::ProviderUnavailable(_)
             | Self::ProviderTimedOut(_)
@@ -364,6 +377,7 @@ impl Fault {
             Self::RedirectMismatch { .. }
             | Self::CookieTooLarge { .. }
             | Self::IdentityTooLarge { .. }
+            | Self::LogoutNotShared
             | Self::StoreDown
             | Self::Overloaded
             | Self::Internal(_) => Blame::Ours,
@@ -411,6 +425,8 @@ impl Fault {
             | Self::UpstreamProtocol(_)
             | Self::CookieTooLarge { .. }
             | Self::IdentityTooLarge { .. }
+            | Self::LogoutToken(_)
+            | Self::LogoutNotShared
             | Self::StoreDown
             | Self::Overloaded
             | Self::Internal(_) => Connection::Keep,

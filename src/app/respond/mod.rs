@@ -146,6 +146,14 @@ pub fn redirect(
     response
 }
 
+/// A yes without words.
+#[must_use]
+pub fn done(circumstances: &Circumstances<'_>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    add_own_fields(response.headers_mut(), circumstances.reference);
+    response
+}
+
 // ---------------------------------------------------------------------------- bodies
 
 fn answer(kind: HeaderValue, body: String) -> Response<Bytes> {

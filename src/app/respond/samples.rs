@@ -163,6 +163,8 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
             header: HeaderName::from_static("x-forwarded-groups"),
             limit: 8192,
         },
+        Fault::LogoutToken(text.to_owned().into()),
+        Fault::LogoutNotShared,
         Fault::StoreDown,
         Fault::Overloaded,
         Fault::Internal(text.to_owned().into()),
@@ -171,7 +173,7 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
 }
 
 /// How many kinds of fault [`kind`] tells apart.
-pub(crate) const KINDS: usize = 40;
+pub(crate) const KINDS: usize = 42;
 
 /// The kind's number. A new kind does not compile until it has one here, and then the test fails
 /// until [`faults`] has a sample of it.
@@ -217,5 +219,7 @@ pub(crate) fn kind(fault: &Fault) -> usize {
         Fault::IdentityTooLarge { .. } => 36,
         Fault::RequestBody(_) => 37,
         Fault::StoreDown => 39,
+        Fault::LogoutToken(_) => 40,
+        Fault::LogoutNotShared => 41,
     }
 }

@@ -350,6 +350,8 @@ internal 500
 issuer_mismatch 400,502
 login_loop 400
 login_required 401
+logout_not_shared 501
+logout_token_invalid 400
 malformed_host 400
 malformed_target 400
 method_not_allowed 405
@@ -473,7 +475,10 @@ fn who_is_to_blame_follows_from_the_status() {
                     || matches!(one, Fault::ProviderRefused(_)),
                 "{one:?}"
             ),
-            Blame::Ours => assert!(matches!(one.status().as_u16(), 500 | 503), "{one:?}"),
+            Blame::Ours => assert!(
+                matches!(one.status().as_u16(), 500 | 503) || matches!(one, Fault::LogoutNotShared),
+                "{one:?}"
+            ),
         }
     }
 }

@@ -77,13 +77,16 @@ impl Fault {
             Self::ForeignWebSocket => titles.foreign_websocket,
             Self::ManyUpstreams
             | Self::RepeatedParameter
+            | Self::LogoutToken(_)
             | Self::Malformed(
                 Malformed::Target(_)
                 | Malformed::Host
                 | Malformed::TransferCoding
                 | Malformed::RepeatedField,
             ) => titles.not_understood,
-            Self::Malformed(Malformed::Method) | Self::MethodNotAllowed(_) => titles.not_done_here,
+            Self::Malformed(Malformed::Method)
+            | Self::MethodNotAllowed(_)
+            | Self::LogoutNotShared => titles.not_done_here,
             Self::RequestBody(_) => titles.body_broken,
             Self::TargetTooLong => titles.address_too_long,
             Self::HeaderTooLarge(_) => titles.head_too_large,
@@ -131,8 +134,11 @@ impl Fault {
             Self::Malformed(
                 Malformed::Host | Malformed::TransferCoding | Malformed::RepeatedField,
             )
-            | Self::RepeatedParameter => advice.changed_on_the_way,
-            Self::Malformed(Malformed::Method) | Self::MethodNotAllowed(_) => advice.not_done_here,
+            | Self::RepeatedParameter
+            | Self::LogoutToken(_) => advice.changed_on_the_way,
+            Self::Malformed(Malformed::Method)
+            | Self::MethodNotAllowed(_)
+            | Self::LogoutNotShared => advice.not_done_here,
             Self::RequestBody(_) => advice.body_broken,
             Self::TargetTooLong => advice.address_too_long,
             Self::HeaderTooLarge(_) => advice.head_too_large,
@@ -211,6 +217,8 @@ impl Fault {
             | Self::IdentityUnusable { .. }
             | Self::CookieTooLarge { .. }
             | Self::IdentityTooLarge { .. }
+            | Self::LogoutToken(_)
+            | Self::LogoutNotShared
             | Self::StoreDown
             | Self::Overloaded
             | Self::Internal(_) => FaultPage::Error,
@@ -246,6 +254,8 @@ impl Fault {
             | Self::UpstreamConnect(_)
             | Self::UpstreamTimeout(_)
             | Self::UpstreamProtocol(_)
+            | Self::LogoutToken(_)
+            | Self::LogoutNotShared
             | Self::StoreDown
             | Self::Overloaded
             | Self::Internal(_) => FirstStep::Retry,

@@ -1,16 +1,28 @@
-//! What others did who share the store, heard of as it happens.
+//! What others did who share the store, heard of as it happens; and what was kept of endings for whoever
+//! starts.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use super::Sessions;
+use crate::session::ending::Ending;
 use crate::store::{Heard, Store as _};
 
+/// What was announced is asked for again after this long, where the store did not say.
+const AGAIN: Duration = Duration::from_millis(250);
+/// So often, before it is left to the next time that the store can be heard.
+const OFTEN: usize = 20;
+
 impl Sessions {
-    /// Listens to those who share the store, for as long as these sessions are there. Must be called
-    /// once, within the control runtime.
-    pub fn listen(self: &Arc<Self>) {
+    /// Takes in what was announced before, and listens to those who share the store, for as long as
+    /// these sessions are there. Must be called once, within the control runtime; when it returns, what
+    /// a store of this process alone had to say is known.
+    pub async fn listen(self: &Arc<Self>) {
         let Some(store) = &self.places.shared else {
+            self.recall_endings().await;
             return;
         };
         let (mut heard, sessions) = (store.listen(), Arc::downgrade(self));
@@ -19,21 +31,48 @@ impl Sessions {
                 let Some(sessions) = Weak::upgrade(&sessions) else {
                     return;
                 };
-                sessions.hear(&one);
+                sessions.hear(&one).await;
             }
         });
     }
 
-    fn hear(&self, heard: &Heard) {
+    async fn hear(&self, heard: &Heard) {
         match heard {
             Heard::Changed(key) => self.copies().remove(*key),
-            Heard::Ended(_) => {}
+            Heard::Ended(words) => self.take_in(words),
             Heard::Listening => {
+                self.recall_endings().await;
                 // What happened meanwhile was not heard.
                 self.copies().clear();
                 self.hears.store(true, Ordering::Relaxed);
             }
             Heard::Deaf => self.hears.store(false, Ordering::Relaxed),
+        }
+    }
+
+    async fn recall_endings(&self) {
+        for store in self.notice_boards() {
+            for _ in 0..OFTEN {
+                match store.announced().await {
+                    Ok(all) => {
+                        for words in all {
+                            self.take_in(&words);
+                        }
+                        break;
+                    }
+                    Err(error) => {
+                        tracing::warn!(reason = %error, "which sessions were ended is not known yet");
+                        sleep(AGAIN).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_in(&self, words: &[u8]) {
+        match Ending::from_bytes(words) {
+            Some(ending) => self.ended.take_in(ending, self.clock.now()),
+            None => tracing::warn!("an ending was told in words of another version"),
         }
     }
 }

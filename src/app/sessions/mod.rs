@@ -7,6 +7,7 @@
 //! becomes of the request.
 
 mod copies;
+mod ending;
 mod listening;
 mod places;
 mod turn;
@@ -23,6 +24,7 @@ use tokio::time::{sleep, timeout};
 use self::copies::Copies;
 pub use self::places::{Arrival, Places, Previous};
 pub use self::turn::{Lock, Turn};
+use super::ended_sessions::EndedSessions;
 use crate::base::clock::{Clock, UnixTime};
 use crate::base::entropy::{Entropy, NoEntropy};
 use crate::base::keyring::Keyring;
@@ -57,6 +59,7 @@ pub struct Sessions {
     hears: AtomicBool,
     /// What seals the cards.
     keyring: ArcSwapOption<Keyring>,
+    ended: Arc<EndedSessions>,
     clock: Clock,
     entropy: Entropy,
     control: Handle,
@@ -109,14 +112,16 @@ pub enum Succession {
 }
 
 impl Sessions {
-    /// Sessions that are kept in `places`; whatever takes time runs on `control`.
+    /// Sessions that are kept in `places`, of which `ended` says which are over; whatever takes time
+    /// runs on `control`.
     #[must_use]
-    pub fn new(places: Places, clock: Clock, control: Handle) -> Self {
+    pub fn new(places: Places, ended: Arc<EndedSessions>, clock: Clock, control: Handle) -> Self {
         Self {
             hears: AtomicBool::new(places.shared.is_none()),
             places,
             copies: Mutex::default(),
             keyring: ArcSwapOption::empty(),
+            ended,
             clock,
             entropy: Entropy::system(),
             control,
@@ -460,36 +465,6 @@ impl Sessions {
                 }
             });
         }
-    }
-
-    /// Removes a session that was ended. Waits a moment for the store; where that does not answer,
-    /// it is tried until the session has ended by itself.
-    pub async fn end(self: &Arc<Self>, session: &Arc<Session>) {
-        let Some(ticket) = &session.ticket else {
-            return;
-        };
-        self.outdate(session);
-        let (sessions, key) = (Arc::clone(self), ticket.record_key());
-        let until = session.absolute_expires_at;
-        let removing = self.control.spawn(async move {
-            let mut pause = AGAIN;
-            while !sessions.removed(key).await && sessions.clock.now() < until {
-                sleep(pause).await;
-                pause = (pause * 2).min(AGAIN_AT_MOST);
-            }
-            sessions.copies().remove(key);
-        });
-        drop(timeout(PATIENCE, removing).await);
-    }
-
-    async fn removed(&self, key: RecordKey) -> bool {
-        for store in self.stores() {
-            if let Err(error) = store.remove(key).await {
-                tracing::warn!(reason = %error, "a session that was ended is still in the store");
-                return false;
-            }
-        }
-        true
     }
 
     /// Gives up what only one process has at a time: whatever is written later is not kept.

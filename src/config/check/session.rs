@@ -110,6 +110,7 @@ fn stores(
             None => None,
             Some(settings) => Some(settings?),
         },
+        single_instance: written.single_instance.unwrap_or(false),
     })
 }
 

@@ -133,7 +133,7 @@ fn no_fault_shows_a_secret() {
         "providers:\n  - client_secret: hunter2\n      x: y\n",
         "session: { keys: hunter2 }\n",
         "session: { keys: [hunter2], idel: 1h }\n",
-        "session: { redis: { url: \"rediss://:hunter2@x\" } }\n",
+        "session: { redis: { url: \"rediss://:hunter2@x\", urk: 1 } }\n",
         "redis: hunter2\n",
         "isuer: x # it was hunter2\n",
         "isuer: https://user:hunter2@id.test\n",

@@ -7,7 +7,7 @@ use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer};
 
 use super::provider::CaWritten;
-use super::values::{Later, ShortOrLong, Span, short_or_long};
+use super::values::{ShortOrLong, Span, short_or_long};
 use crate::config::secret_source::SecretSource;
 
 /// How sessions are kept.
@@ -30,8 +30,8 @@ pub struct SessionWritten {
     pub cookie: Option<CookieWritten>,
     /// The Redis that holds sessions, or what gates share that keep them in cookies.
     pub redis: Option<RedisWritten>,
-    /// Not yet: says that there is only one gate.
-    pub single_instance: Option<Later>,
+    /// Says that there is only one gate. Default: `false`.
+    pub single_instance: Option<bool>,
     /// The store that people move away from. Default: none.
     pub previous_store: Option<StoreWritten>,
     /// The file that holds sessions.

@@ -3,7 +3,7 @@
 mod keys;
 mod life;
 mod moving;
-mod renewal;
+pub(super) mod renewal;
 mod replicas;
 
 use std::sync::Arc;
@@ -19,24 +19,24 @@ const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
 /// Where sessions are kept in one run of a story.
-pub(super) struct Kept {
+pub(crate) struct Kept {
     /// The word in the configuration.
-    pub(super) word: &'static str,
+    pub(crate) word: &'static str,
     settings: String,
     /// Of its file, if it has one.
     folder: Arc<tempfile::TempDir>,
     /// What gates share.
-    pub(super) redis: Option<Arc<Server>>,
+    pub(crate) redis: Option<Arc<Server>>,
 }
 
 impl Kept {
     /// Each of them, new.
-    pub(super) fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         ["cookie", "memory", "disk", "redis"].map(Self::of).into()
     }
 
     /// The store of this name, with nothing in it; `cookie with redis` is what its name says.
-    pub(super) fn of(word: &'static str) -> Self {
+    pub(crate) fn of(word: &'static str) -> Self {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("sessions");
         let redis = word.contains("redis").then(|| Server::start(&[]));
@@ -59,12 +59,12 @@ impl Kept {
     }
 
     /// Whether the browser has a ticket.
-    pub(super) fn has_tickets(&self) -> bool {
+    pub(crate) fn has_tickets(&self) -> bool {
         !self.word.starts_with("cookie")
     }
 
     /// Provider, app, and a gate that keeps sessions so; `more` are further settings of `session`.
-    pub(super) fn world(&self, more: &str) -> World {
+    pub(crate) fn world(&self, more: &str) -> World {
         let (provider, app) = (TestProvider::start(), Upstream::start());
         register(&provider, "dashboards", "/oauth2/callback");
         let gate = self.gate(&provider, &app, more);
@@ -78,19 +78,19 @@ impl Kept {
     }
 
     /// A gate that keeps sessions so.
-    pub(super) fn gate(&self, provider: &TestProvider, app: &Upstream, more: &str) -> Instance {
+    pub(crate) fn gate(&self, provider: &TestProvider, app: &Upstream, more: &str) -> Instance {
         Instance::start(&self.text(provider, app, more), provider.clock())
     }
 
     /// The configuration of such a gate.
-    pub(super) fn text(&self, provider: &TestProvider, app: &Upstream, more: &str) -> String {
+    pub(crate) fn text(&self, provider: &TestProvider, app: &Upstream, more: &str) -> String {
         let text = yaml(provider.issuer(), &app.url(), "");
         let settings = format!("session: {{ {}{more}, ", self.settings);
         text.replace("session: { ", &settings)
     }
 
     /// The same place, to which people move who were kept as `previous` says.
-    pub(super) fn after(&self, previous: &Self) -> Self {
+    pub(crate) fn after(&self, previous: &Self) -> Self {
         let word = previous.word;
         let disk = previous.settings.split_once(", ").map(|(_, disk)| disk);
         let disk = disk.map(|disk| format!(", {disk}")).unwrap_or_default();
@@ -104,7 +104,7 @@ impl Kept {
 }
 
 /// The status of a program's request.
-pub(super) fn status(browser: &mut Browser) -> u16 {
+pub(crate) fn status(browser: &mut Browser) -> u16 {
     browser.fetch("GET", &format!("{PUBLIC}/x"), "").status
 }
 

@@ -35,7 +35,7 @@ pub(super) fn await_renewed(browser: &Browser) {
 }
 
 /// Waits, without sleeping, until it is so.
-pub(super) fn until(otherwise: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(otherwise: &str, mut is_so: impl FnMut() -> bool) {
     let limit = Instant::now() + Duration::from_secs(60);
     while Instant::now() < limit {
         if is_so() {

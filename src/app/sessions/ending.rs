@@ -1,0 +1,140 @@
+//! Sessions are ended: here at once, and wherever else somebody has them as soon as that can be told.
+
+use std::sync::Arc;
+
+use tokio::time::{sleep, timeout};
+
+use super::{AGAIN, AGAIN_AT_MOST, PATIENCE, Sessions};
+use crate::base::clock::UnixTime;
+use crate::session::Session;
+use crate::session::ending::Ending;
+use crate::session::record::RecordKey;
+use crate::store::any::AnyStore;
+use crate::store::{Store as _, StoreError};
+
+impl Sessions {
+    /// Ends a session: here at once, then in the store and at all who share it. Waits a moment for
+    /// that; where the store does not answer, it is tried until the session has ended by itself.
+    pub async fn end(self: &Arc<Self>, session: &Arc<Session>) {
+        let ending = Ending::of(session);
+        self.ended.take_in(ending.clone(), self.clock.now());
+        self.outdate(session);
+        let (sessions, until) = (Arc::clone(self), ending.until);
+        let key = session.ticket.as_ref().map(|ticket| ticket.record_key());
+        let ending = self.control.spawn(async move {
+            let mut pause = AGAIN;
+            loop {
+                let is_gone = match key {
+                    Some(key) => sessions.removed(key).await,
+                    None => true,
+                };
+                if is_gone && sessions.announced(&ending).await {
+                    break;
+                }
+                if sessions.clock.now() >= until {
+                    break;
+                }
+                sleep(pause).await;
+                pause = (pause * 2).min(AGAIN_AT_MOST);
+            }
+            if let Some(key) = key {
+                sessions.copies().remove(key);
+            }
+        });
+        drop(timeout(PATIENCE, ending).await);
+    }
+
+    /// Ends all sessions that `ending` names: here at once, then at all who share a store, and for
+    /// whoever comes after this process, where something is kept for them.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the others may not know yet; they are told as soon as that can be done. Here the
+    /// sessions are over all the same.
+    pub async fn end_all(self: &Arc<Self>, ending: Ending) -> Result<(), StoreError> {
+        self.ended.take_in(ending.clone(), self.clock.now());
+        let sessions = Arc::clone(self);
+        let (tell, told) = tokio::sync::oneshot::channel();
+        self.control.spawn(async move {
+            let first = sessions.tell(&ending).await;
+            let is_told = first.is_ok();
+            drop(tell.send(first));
+            let mut pause = AGAIN;
+            while !is_told && sessions.clock.now() < ending.until {
+                sleep(pause).await;
+                pause = (pause * 2).min(AGAIN_AT_MOST);
+                if sessions.tell(&ending).await.is_ok() {
+                    return;
+                }
+            }
+        });
+        match timeout(PATIENCE, told).await {
+            Ok(Ok(told)) => told,
+            Ok(Err(_)) | Err(_) => Err(StoreError::Unreachable("no answer in time".to_owned())),
+        }
+    }
+
+    async fn tell(&self, ending: &Ending) -> Result<(), StoreError> {
+        for store in self.notice_boards() {
+            store.announce(&ending.to_bytes(), ending.until).await?;
+        }
+        Ok(())
+    }
+
+    /// Claims `name`, a hash, until that moment, at all who share a store. Whether it was the first.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nobody knows.
+    pub async fn claim(
+        self: &Arc<Self>,
+        name: [u8; 32],
+        until: UnixTime,
+    ) -> Result<bool, StoreError> {
+        let Some(store) = self.places.shared.clone() else {
+            return Ok(true);
+        };
+        let claiming = self
+            .control
+            .spawn(async move { store.claim(name, until).await });
+        match timeout(PATIENCE, claiming).await {
+            Ok(Ok(claimed)) => claimed,
+            Ok(Err(_)) | Err(_) => Err(StoreError::Unreachable("no answer in time".to_owned())),
+        }
+    }
+
+    /// Whether an ending is heard of by everybody who has sessions of this gate, as far as that is
+    /// known here.
+    #[must_use]
+    pub fn endings_reach_everyone(&self) -> bool {
+        // What is in the process or in its file is nobody else's.
+        self.places.current.is_some() || self.places.shared.is_some()
+    }
+
+    /// Where endings are kept: what is shared, and what outlives the process.
+    pub(super) fn notice_boards(&self) -> impl Iterator<Item = &Arc<AnyStore>> {
+        let own = self.places.current.iter();
+        let own = own.filter(|_| self.places.shared.is_none());
+        self.places.shared.iter().chain(own)
+    }
+
+    async fn announced(&self, ending: &Ending) -> bool {
+        // What is in one process's store is gone from it by now.
+        let Some(store) = &self.places.shared else {
+            return true;
+        };
+        let told = store.announce(&ending.to_bytes(), ending.until).await;
+        if let Err(error) = &told {
+            tracing::warn!(reason = %error, "that a session was ended was not told to the others");
+        }
+        told.is_ok()
+    }
+
+    async fn removed(&self, key: RecordKey) -> bool {
+        for store in self.stores() {
+            if let Err(error) = store.remove(key).await {
+                tracing::warn!(reason = %error, "a session that was ended is still in the store");
+                return false;
+            }
+        }
+        true
+    }
+}

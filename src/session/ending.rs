@@ -1,0 +1,63 @@
+//! That sessions were ended before their time, as it is kept and told to others.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Session, SessionId, payload};
+use crate::base::clock::UnixTime;
+
+/// The format of what is kept.
+const FORMAT: u8 = 1;
+
+/// Whose sessions were ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Whom {
+    /// This session alone.
+    #[serde(rename = "i")]
+    Session(SessionId),
+    /// Those of this session at the provider (`sid`) of this issuer.
+    #[serde(rename = "s")]
+    ProviderSession(String, String),
+    /// Those of this subject of this issuer.
+    #[serde(rename = "u")]
+    Subject(String, String),
+}
+
+/// One ending.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// Whose.
+    #[serde(rename = "w")]
+    pub whom: Whom,
+    /// Sessions that began then or earlier are over; who signs in later is in.
+    #[serde(rename = "b")]
+    pub begun_until: UnixTime,
+    /// When there is no such session any more in any case.
+    #[serde(rename = "e")]
+    pub until: UnixTime,
+}
+
+impl Ending {
+    /// The ending of one session.
+    #[must_use]
+    pub fn of(session: &Session) -> Self {
+        Self {
+            whom: Whom::Session(session.id.clone()),
+            begun_until: session.started_at,
+            until: session.absolute_expires_at,
+        }
+    }
+
+    /// The bytes that a store keeps and tells.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // Strings and numbers always have a written form.
+        let written = payload::write(FORMAT, self);
+        written.map(|bytes| bytes.to_vec()).unwrap_or_default()
+    }
+
+    /// The ending that these bytes tell of, where they are of a format that is known here.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        payload::read(FORMAT, bytes).ok()
+    }
+}
