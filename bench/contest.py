@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -98,6 +99,7 @@ class Contest:
         if self.options.wants("apache-oidc"):
             self.add_apache_sessions(ports)
         self.add_gate(gate)
+        self.add_stores(ports)
 
     def started(self, program):
         self.stack.callback(program.stop)
@@ -155,6 +157,32 @@ class Contest:
                                  self.headers, program))
         self.rows.append(Row("Sidegate, signed in", self.url(program.port, "private"),
                              self.headers, program, refusal=401))
+
+    def add_stores(self, ports):
+        """A row for each place where sessions can be kept that is not the cookie itself."""
+        if not self.binary or not self.table.has_stores:
+            return
+        for store in ("memory", "disk", "redis"):
+            port, redis_port = next(ports), None
+            if store == "redis":
+                if not shutil.which("redis-server"):
+                    self.skip("Sidegate, redis", "there is no redis-server")
+                    continue
+                redis_port = next(ports)
+                command = ["redis-server", "--port", redis_port, "--bind", "127.0.0.1", "--save",
+                           "", "--dir", self.folder]
+                self.started(Program("redis", command, redis_port,
+                                     self.folder).wait_until_listening())
+            issuer = self.provider(ports, f"http://127.0.0.1:{port}/oauth2/callback")
+            gate = Sidegate(self.binary, issuer, next(ports), store=store, redis_port=redis_port)
+            program = self.started(gate.start(self.setting, port))
+            url = self.url(port, "private")
+            cookie = sign_in(url, USER, PASSWORD)
+            # Of the same size as everybody's: what is left of it is the app's.
+            missing = len(self.headers["Cookie"]) - len(cookie) - len("; app=")
+            cookie += f"; app={'c' * missing}" if missing > 0 else ""
+            self.rows.append(Row(f"Sidegate, {store}", url, {**self.headers, "Cookie": cookie},
+                                 program, refusal=401))
 
     def add_apache_sessions(self, ports):
         if self.table.kind != "load" or self.table.protocol != "http1":

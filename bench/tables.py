@@ -15,6 +15,8 @@ class Table:
     workers: int = 1
     has_log: bool = False
     is_handshake: bool = False
+    # Whether Sidegate has a row for each place where it can keep sessions.
+    has_stores: bool = False
     # "load": requests as fast as they are answered; "idle" and "websockets": connections that rest.
     kind: str = "load"
 
@@ -45,6 +47,8 @@ TABLES = (
           protocol="h2c"),
     Table("h2", "1 KiB, HTTP/2 over TLS 1.3, 8 connections with 8 streams, one core",
           protocol="h2"),
+    Table("stores", "1 KiB, 64 connections, HTTP/1.1, one core, by where sessions are kept",
+          has_stores=True),
     Table("idle", "Idle connections, HTTP/1.1", connections=9000, kind="idle"),
     Table("websockets", "Idle WebSockets", connections=4500, kind="websockets"),
 )

@@ -32,10 +32,12 @@ class Sidegate:
     name = "sidegate"
     protocols = ALL_PROTOCOLS
 
-    def __init__(self, binary, issuer, probes_port, under=()):
+    def __init__(self, binary, issuer, probes_port, under=(), store="cookie", redis_port=None):
         """`under` is what the binary runs under, such as a profiler and its arguments."""
         self.binary, self.issuer, self.probes_port = binary, issuer, probes_port
-        self.under = under
+        self.under, self.store, self.redis_port = under, store, redis_port
+        if store != "cookie":
+            self.name = f"sidegate-{store}"
 
     def path(self):
         return self.binary
@@ -70,6 +72,11 @@ class Sidegate:
             listen += f"    tls: {{ certificate: {setting.certificate}, key: {setting.key} }}\n"
         elif setting.has_http2:
             listen += "    h2c: true\n"
+        store = f"  store: {self.store}\n"
+        if self.store == "disk":
+            store += f"  disk: {{ path: {setting.place(self.name) / 'sessions'} }}\n"
+        if self.redis_port:
+            store += f"  redis: {{ url: 'redis://127.0.0.1:{self.redis_port}' }}\n"
         return f"""
 public_url: {setting.scheme}://127.0.0.1:{port}
 listen:
@@ -84,7 +91,7 @@ providers:
 session:
   keys:
     - file: {key}
-upstreams:
+{store}upstreams:
   app: http://127.0.0.1:{setting.upstream_port}
 routes:
   - match:

@@ -28,14 +28,16 @@ pub struct EndedSessions {
 impl EndedSessions {
     /// Ends `session`: from the next request on, on every worker.
     pub fn end(&self, session: &Session, now: UnixTime) {
-        self.take_in(Ending::of(session), now);
+        self.take_in([Ending::of(session)], now);
     }
 
-    /// Ends what `ending` says, whoever ended it.
-    pub fn take_in(&self, ending: Ending, now: UnixTime) {
+    /// Ends what the endings say, whoever ended it.
+    pub fn take_in(&self, endings: impl IntoIterator<Item = Ending>, now: UnixTime) {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut list = Revocations::clone(&self.list.load());
-        list.end(ending, now);
+        for ending in endings {
+            list.end(ending, now);
+        }
         self.list.store(Arc::new(list));
         self.next.send_replace(());
     }

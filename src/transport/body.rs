@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -95,7 +96,13 @@ impl Body {
     /// The same body, which ends at `over` at the latest.
     #[must_use]
     pub fn until(self, over: Over) -> Self {
-        Self::stream(Ending::new(self, over))
+        Self::stream(Ending::new(self, over, None))
+    }
+
+    /// The same body, which ends at `over` at the latest, and with these trailer fields if it does.
+    #[must_use]
+    pub fn until_saying(self, over: Over, last_words: HeaderMap) -> Self {
+        Self::stream(Ending::new(self, over, Some(last_words)))
     }
 
     /// The same body, with a guard more that is dropped when it has ended.

@@ -1,10 +1,12 @@
-//! A body that ends when something else does, as far as it has not ended by itself.
+//! A body that ends when something else does, as far as it has not ended by itself; and says so in its
+//! trailer fields, where whoever reads it looks for an outcome there.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 /// Resolves when what it was made for is over.
@@ -14,13 +16,15 @@ pub type Over = Pin<Box<dyn Future<Output = ()>>>;
 pub(super) struct Ending<B> {
     inner: Option<B>,
     over: Over,
+    last_words: Option<HeaderMap>,
 }
 
 impl<B> Ending<B> {
-    pub(super) fn new(inner: B, over: Over) -> Self {
+    pub(super) fn new(inner: B, over: Over, last_words: Option<HeaderMap>) -> Self {
         Self {
             inner: Some(inner),
             over,
+            last_words,
         }
     }
 }
@@ -38,12 +42,18 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Ending<B> {
         }
         match &mut self.inner {
             Some(inner) => Pin::new(inner).poll_frame(context),
-            None => Poll::Ready(None),
+            None => {
+                let words = self.last_words.take();
+                Poll::Ready(words.map(|words| Ok(Frame::trailers(words))))
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(HttpBody::is_end_stream)
+        match &self.inner {
+            Some(inner) => inner.is_end_stream(),
+            None => self.last_words.is_none(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -84,7 +94,7 @@ mod tests {
     async fn a_body_ends_with_what_it_was_made_for() {
         let (end, ended) = oneshot::channel::<()>();
         let over = Box::pin(async move { drop(ended.await) });
-        let mut body = Ending::new(Silent(false), over);
+        let mut body = Ending::new(Silent(false), over, None);
         let first = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
         assert!(first.is_some());
         let next = poll_fn(|context| Pin::new(&mut body).poll_frame(context));

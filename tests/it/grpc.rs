@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::support::browser::Browser;
-use crate::support::instance::{World, yaml};
+use crate::support::instance::{PUBLIC, World, yaml};
 
 fn python() -> Command {
     let python = std::env::var_os("SIDEGATE_TEST_PYTHON").expect(
@@ -83,4 +83,29 @@ fn calls_of_all_kinds_pass_with_their_metadata_and_their_ends() {
         run.status.success() && out.ends_with("done\n"),
         "{out}{err}"
     );
+}
+
+// G13: a stream ends with its session, with a status that says so, and the app hears of it.
+#[test]
+fn a_stream_ends_with_its_session_and_says_so() {
+    let app = App::start();
+    let listen = "listen: [{ address: 127.0.0.1:0, h2c: true }]";
+    let world = World::listening(listen, "");
+    let mut alice = world.signed_in("alice");
+    let url = format!("h2c://127.0.0.1:{}", app.port);
+    let text = yaml(world.provider.issuer(), &url, "");
+    world.gate.reload(&text).unwrap();
+    let mut waiting = python()
+        .args(["wait", &world.gate.address.to_string(), &cookie(&alice)])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(waiting.stdout.take().unwrap()).lines();
+    assert_eq!(said.next().unwrap().unwrap(), "open x");
+    let out = format!("{PUBLIC}/oauth2/sign_out");
+    assert_eq!(alice.submit(&out, PUBLIC, "").status, 303);
+    let ended = said.next().unwrap().unwrap();
+    assert_eq!(ended, "UNAUTHENTICATED the session has ended");
+    assert!(waiting.wait().unwrap().success());
 }

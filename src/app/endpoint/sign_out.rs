@@ -16,6 +16,7 @@ use crate::gate::facts::Facts;
 use crate::session::Session;
 use crate::session::cookie::SessionCookie;
 use crate::session::evidence::Evidence;
+use crate::session::presented::Opener;
 use crate::session::state::LogoutState;
 
 /// Signs out if the person asked for it on a page of ours; another site can only make us ask.
@@ -38,6 +39,9 @@ pub async fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
         // it too, and must not end by our answer the session that it did not show.
         if !back && *facts.method() == Method::POST && !asked_for(facts, visit) {
             return confirm(None, visit);
+        }
+        if matches!(visit.evidence, Evidence::StoreDown) && asked_for(facts, visit) {
+            end_unread(visit).await;
         }
         let at_provider = if back {
             AtProvider::Ended
@@ -76,6 +80,18 @@ pub async fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
             let provider = Some(session.provider.clone());
             cleared(signed_out(AtProvider::MayLive, provider, page), visit)
         }
+    }
+}
+
+/// Ends the sessions whose tickets were shown, though nobody can tell more of them: the store does not
+/// answer.
+async fn end_unread(visit: &Visit<'_>) {
+    let (generation, sessions) = (visit.generation, &visit.live.sessions);
+    let opener = Opener::new(&generation.keyring, &generation.names);
+    let opener = sessions.opening(opener);
+    let absolute = generation.config.session.limits.absolute;
+    for (ticket, _) in visit.presented.tickets(&opener, visit.now) {
+        sessions.end_unread(&ticket, absolute, visit.now).await;
     }
 }
 

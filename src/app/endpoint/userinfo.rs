@@ -11,6 +11,7 @@ use crate::app::pages::{Page, WhoAmI};
 use crate::app::reply::{Answer, Reply};
 use crate::app::respond::{Fault, Form};
 use crate::gate::facts::Facts;
+use crate::session::evidence::Evidence;
 use crate::session::lifetime::Word;
 
 /// Tells who is signed in.
@@ -28,7 +29,11 @@ pub fn show(facts: &Facts, visit: &Visit<'_>) -> Reply {
 
 fn tell(visit: &Visit<'_>) -> Reply {
     let Some(session) = visit.session() else {
-        return Reply::refuse(Fault::LoginRequired);
+        return Reply::refuse(match visit.evidence {
+            // To sign in anew is not what is needed, and a page of scripts goes by what is said here.
+            Evidence::StoreDown => Fault::StoreDown,
+            _ => Fault::LoginRequired,
+        });
     };
     let config = &visit.generation.config;
     let word = session.word(config.session.limits, visit.now);

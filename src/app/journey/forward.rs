@@ -69,11 +69,13 @@ impl Worker {
                 if upkeep == Upkeep::Reseal && took <= PROMPT {
                     reseal(&mut response, visit).await;
                 }
-                // An event stream has no end of its own that it could miss.
-                if is_event_stream(&response)
-                    && let Some(over) = over()
-                {
-                    response = response.map(|body| body.until(over));
+                // What has no end of its own that it could miss ends with the session.
+                let kind = stream_kind(&response);
+                if let (Some(kind), Some(over)) = (kind, kind.and_then(|_| over())) {
+                    response = response.map(|body| match kind {
+                        StreamKind::Events => body.until(over),
+                        StreamKind::Grpc => body.until_saying(over, respond::grpc_session_over()),
+                    });
                 }
                 let upstream = Some(took);
                 Outcome {
@@ -135,13 +137,23 @@ impl Worker {
     }
 }
 
-fn is_event_stream(response: &Response<Body>) -> bool {
-    let kind = response.headers().get(CONTENT_TYPE);
-    kind.is_some_and(|kind| {
-        let kind = kind.as_bytes().split(|byte| *byte == b';').next();
-        kind.is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
-            && !response.headers().contains_key(CONTENT_LENGTH)
-    })
+/// An answer that may go on for ever.
+#[derive(Debug, Clone, Copy)]
+enum StreamKind {
+    Events,
+    Grpc,
+}
+
+fn stream_kind(response: &Response<Body>) -> Option<StreamKind> {
+    let kind = response.headers().get(CONTENT_TYPE)?.as_bytes();
+    let kind = kind.split(|byte| *byte == b';').next()?.trim_ascii();
+    let grpc = kind.get(..b"application/grpc".len());
+    if grpc.is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/grpc")) {
+        return Some(StreamKind::Grpc);
+    }
+    let is_events = kind.eq_ignore_ascii_case(b"text/event-stream")
+        && !response.headers().contains_key(CONTENT_LENGTH);
+    is_events.then_some(StreamKind::Events)
 }
 
 /// Lets the session's cookie ride on the answer, sealed anew. A cookie that cannot be written stays

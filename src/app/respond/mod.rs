@@ -146,6 +146,22 @@ pub fn redirect(
     response
 }
 
+/// The outcome of a gRPC call that was under way when its session ended (status 16, as for a call that
+/// begins without one).
+#[must_use]
+pub fn grpc_session_over() -> HeaderMap {
+    let mut words = HeaderMap::new();
+    words.insert(
+        HeaderName::from_static("grpc-status"),
+        HeaderValue::from_static("16"),
+    );
+    words.insert(
+        HeaderName::from_static("grpc-message"),
+        HeaderValue::from_static("the session has ended"),
+    );
+    words
+}
+
 /// A yes without words.
 #[must_use]
 pub fn done(circumstances: &Circumstances<'_>) -> Response<Bytes> {

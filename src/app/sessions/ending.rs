@@ -1,14 +1,16 @@
 //! Sessions are ended: here at once, and wherever else somebody has them as soon as that can be told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
 use super::{AGAIN, AGAIN_AT_MOST, PATIENCE, Sessions};
 use crate::base::clock::UnixTime;
 use crate::session::Session;
-use crate::session::ending::Ending;
+use crate::session::ending::{Ending, Whom};
 use crate::session::record::RecordKey;
+use crate::session::ticket::Ticket;
 use crate::store::any::AnyStore;
 use crate::store::{Store as _, StoreError};
 
@@ -16,11 +18,27 @@ impl Sessions {
     /// Ends a session: here at once, then in the store and at all who share it. Waits a moment for
     /// that; where the store does not answer, it is tried until the session has ended by itself.
     pub async fn end(self: &Arc<Self>, session: &Arc<Session>) {
-        let ending = Ending::of(session);
-        self.ended.take_in(ending.clone(), self.clock.now());
-        self.outdate(session);
-        let (sessions, until) = (Arc::clone(self), ending.until);
         let key = session.ticket.as_ref().map(|ticket| ticket.record_key());
+        self.end_one(Ending::of(session), key).await;
+    }
+
+    /// Ends the session of a ticket that cannot be looked up, as the store does not answer. It began by
+    /// `now`, and lives no longer than `absolute` from then.
+    pub async fn end_unread(self: &Arc<Self>, ticket: &Ticket, absolute: Duration, now: UnixTime) {
+        let ending = Ending {
+            whom: Whom::Session(ticket.id().clone()),
+            begun_until: now,
+            until: now.plus(absolute),
+        };
+        self.end_one(ending, Some(ticket.record_key())).await;
+    }
+
+    async fn end_one(self: &Arc<Self>, ending: Ending, key: Option<RecordKey>) {
+        self.ended.take_in([ending.clone()], self.clock.now());
+        if let Some(key) = key {
+            self.copies().remove(key);
+        }
+        let (sessions, until) = (Arc::clone(self), ending.until);
         let ending = self.control.spawn(async move {
             let mut pause = AGAIN;
             loop {
@@ -51,7 +69,7 @@ impl Sessions {
     /// [`StoreError`]: the others may not know yet; they are told as soon as that can be done. Here the
     /// sessions are over all the same.
     pub async fn end_all(self: &Arc<Self>, ending: Ending) -> Result<(), StoreError> {
-        self.ended.take_in(ending.clone(), self.clock.now());
+        self.ended.take_in([ending.clone()], self.clock.now());
         let sessions = Arc::clone(self);
         let (tell, told) = tokio::sync::oneshot::channel();
         self.control.spawn(async move {

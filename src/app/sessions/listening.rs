@@ -39,7 +39,7 @@ impl Sessions {
     async fn hear(&self, heard: &Heard) {
         match heard {
             Heard::Changed(key) => self.copies().remove(*key),
-            Heard::Ended(words) => self.take_in(words),
+            Heard::Ended(words) => self.take_in(std::slice::from_ref(words)),
             Heard::Listening => {
                 self.recall_endings().await;
                 // What happened meanwhile was not heard.
@@ -55,9 +55,7 @@ impl Sessions {
             for _ in 0..OFTEN {
                 match store.announced().await {
                     Ok(all) => {
-                        for words in all {
-                            self.take_in(&words);
-                        }
+                        self.take_in(&all);
                         break;
                     }
                     Err(error) => {
@@ -69,10 +67,14 @@ impl Sessions {
         }
     }
 
-    fn take_in(&self, words: &[u8]) {
-        match Ending::from_bytes(words) {
-            Some(ending) => self.ended.take_in(ending, self.clock.now()),
-            None => tracing::warn!("an ending was told in words of another version"),
+    fn take_in(&self, all: &[Vec<u8>]) {
+        let known = all.iter().filter_map(|words| Ending::from_bytes(words));
+        let known: Vec<Ending> = known.collect();
+        if known.len() < all.len() {
+            tracing::warn!("an ending was told in words of another version");
+        }
+        if !known.is_empty() {
+            self.ended.take_in(known, self.clock.now());
         }
     }
 }

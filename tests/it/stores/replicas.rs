@@ -175,12 +175,37 @@ fn while_redis_is_away_nobody_is_signed_out() {
             );
             world.gate.logged("session_store_down");
             assert_eq!(status(&mut bob.clone()), 503);
+            // A page of scripts is told the same: nobody has to sign in.
+            let passive = format!("{PUBLIC}/oauth2/userinfo?passive=1");
+            assert_eq!(alice.clone().fetch("GET", &passive, "").status, 503);
         } else {
             assert_eq!(answer.status, 200, "{answer:?}");
         }
         redis.signal("-CONT");
         until("nobody came back", || status(&mut alice.clone()) == 200);
         until("nobody came back", || status(&mut bob.clone()) == 200);
+    }
+}
+
+// G4: who signs out while the store is away is out, and stays out when it is back.
+#[test]
+fn a_sign_out_while_redis_is_away_holds_when_it_is_back() {
+    let kept = Kept::of("redis");
+    let world = kept.world("");
+    let mut alice = world.signed_in("alice");
+    let copy = alice.clone();
+    world.gate.clock.advance(2 * MINUTE);
+    let redis = kept.redis.as_ref().unwrap();
+    redis.signal("-STOP");
+    let out = format!("{PUBLIC}/oauth2/sign_out");
+    let answer = alice.submit(&out, PUBLIC, "");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(alice.names("gate.test").is_empty());
+    redis.signal("-CONT");
+    until("it is not back", || status(&mut copy.clone()) == 401);
+    for _ in 0..5 {
+        world.gate.clock.advance(MINUTE);
+        assert_eq!(status(&mut copy.clone()), 401);
     }
 }
 

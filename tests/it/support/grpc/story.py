@@ -2,6 +2,7 @@
 
 story.py serve               an app; says its port on a line, and serves until its input ends
 story.py call GATE COOKIE    a client, at the gate's address, with a session's cookie
+story.py wait GATE COOKIE    one that waits for the end of a stream, and says how it ended
 
 Messages are bytes: what is told apart here is what travels, not what it means.
 """
@@ -62,6 +63,14 @@ def both_stream(requests, context):
         yield request[::-1]
 
 
+def forever(request, context):
+    yield request
+    over = threading.Event()
+    context.add_callback(over.set)
+    over.wait(60)
+    cancelled.set()
+
+
 def fail(request, context):
     tell(context)
     context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not so: 50% – nein")
@@ -86,6 +95,7 @@ def serve():
         "ServerStream": grpc.unary_stream_rpc_method_handler(server_stream),
         "ClientStream": grpc.stream_unary_rpc_method_handler(client_stream),
         "BothStream": grpc.stream_stream_rpc_method_handler(both_stream),
+        "Forever": grpc.unary_stream_rpc_method_handler(forever),
         "Fail": grpc.unary_unary_rpc_method_handler(fail),
         "Slow": grpc.unary_unary_rpc_method_handler(slow),
         "WasCancelled": grpc.unary_unary_rpc_method_handler(was_cancelled),
@@ -109,6 +119,19 @@ def check_metadata(call):
     assert late["seen-note"] == "a, b; c", late
     assert bytes.fromhex(late["seen-blob"]) == bytes(range(256)), late
     assert late["seen-cookie"] == "", "our cookie ends at the gate"
+
+
+def wait(gate, cookie):
+    """Says how a stream ends that would go on for ever."""
+    channel = grpc.insecure_channel(gate, options=[("grpc.default_authority", "gate.test")])
+    made = channel.unary_stream(f"/{SERVICE}/Forever")(
+        b"x", metadata=(("cookie", cookie),), timeout=60
+    )
+    try:
+        for piece in made:
+            print("open", piece.decode(), flush=True)
+    except grpc.RpcError as error:
+        print(error.code().name, error.details(), flush=True)
 
 
 def call(gate, cookie):
@@ -198,5 +221,7 @@ def call(gate, cookie):
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve()
+    elif sys.argv[1] == "wait":
+        wait(sys.argv[2], sys.argv[3])
     else:
         call(sys.argv[2], sys.argv[3])
