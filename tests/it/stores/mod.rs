@@ -111,6 +111,9 @@ pub(crate) fn status(browser: &mut Browser) -> u16 {
 /// The session's cookie as the browser sends it.
 fn sent(browser: &Browser) -> String {
     let field = browser.cookie_field(&url::Url::parse(PUBLIC).unwrap());
-    let is_session = |pair: &&str| !pair.contains("-l-");
+    let is_session = |pair: &&str| {
+        let name = pair.split('=').next();
+        name.is_some_and(|name| !name.contains("-l-"))
+    };
     field.split("; ").find(is_session).unwrap().to_owned()
 }
