@@ -12,7 +12,7 @@ import load
 import upstreams
 import websocket
 from measure import Row, pss_mib
-from programs import MISHAPS, Failure, free_ports, note
+from programs import MISHAPS, Failure, Program, free_ports, note
 from proxies.apache import ApacheOidc
 from proxies.nginx import Nginx
 from proxies.sidegate import CLIENT_SECRET, NotOffered, Sidegate, dev_provider

@@ -74,7 +74,7 @@ class Sidegate:
             listen += "    h2c: true\n"
         store = f"  store: {self.store}\n"
         if self.store == "disk":
-            store += f"  disk: {{ path: {setting.place(self.name) / 'sessions'} }}\n"
+            store += f"  disk: {{ path: {key.parent / 'sessions'} }}\n"
         if self.redis_port:
             store += f"  redis: {{ url: 'redis://127.0.0.1:{self.redis_port}' }}\n"
         return f"""

@@ -209,6 +209,38 @@ fn a_sign_out_while_redis_is_away_holds_when_it_is_back() {
     }
 }
 
+// Under load, Redis is asked about a session once in five seconds, however many requests it has.
+#[test]
+fn a_session_in_use_costs_redis_one_question_in_five_seconds() {
+    let kept = Kept::of("redis");
+    let world = kept.world("");
+    let alice = world.signed_in("alice");
+    let redis = kept.redis.as_ref().unwrap();
+    let asked = || {
+        let told: String = redis.ask(&["INFO", "commandstats"]);
+        let line = told
+            .lines()
+            .find(|line| line.starts_with("cmdstat_getrange:"));
+        let calls = line.and_then(|line| line.split(['=', ',']).nth(1));
+        calls.map_or(0, |calls| calls.parse::<u32>().unwrap())
+    };
+    for round in 0..4 {
+        let before = asked();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..25 {
+                        assert_eq!(status(&mut alice.clone()), 200);
+                    }
+                });
+            }
+        });
+        assert!(asked() - before <= 1, "round {round}: {}", asked() - before);
+        world.gate.clock.advance(Duration::from_secs(5));
+    }
+    assert!(asked() >= 3, "it was asked at all");
+}
+
 // S1: whoever reads Redis learns no token and no name, and no id of a session.
 #[test]
 fn a_copy_of_redis_shows_nothing() {
