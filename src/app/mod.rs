@@ -164,7 +164,7 @@ impl App {
         let ended = Arc::new(EndedSessions::default());
         let sessions = Sessions::new(places, Arc::clone(&ended), clock.clone(), control.clone());
         let sessions = Arc::new(sessions);
-        sessions.listen().await;
+        sessions.listen(arrival).await;
         let live = Live::new(clock, control, ended, sessions);
         let certificates = Certificates::load(&config.listen, live.clock.now())?;
         let mut passed = passed;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::support::own_process::{ANYWHERE, OwnProcess, write_config};
+use crate::support::provider::TestProvider;
 use crate::support::raw::{PATIENCE, Wire, exchange};
 use crate::support::upstream::Upstream;
 
@@ -82,6 +83,44 @@ fn a_successor_takes_over_under_load_and_loses_no_request() {
     stop.store(true, Ordering::Relaxed);
     for client in clients {
         client.join().expect("no request was lost");
+    }
+}
+
+// Q9, U2: what only one process has at a time is handed on, too: under load nobody whose session is in a
+// file is signed out, or told to come again.
+#[test]
+fn sessions_on_disk_are_handed_on_under_load() {
+    let (provider, app) = (TestProvider::start(), Upstream::start());
+    let kept = "store: disk, disk: { path: sessions }, ";
+    let mut gate = OwnProcess::keeping(kept, provider.issuer(), &app.url());
+    let alice = gate.signed_in(&provider, "alice");
+    let (stop, answered) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::<AtomicUsize>::default(),
+    );
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
+            let alice = alice.clone();
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let mut browser = alice.clone();
+                    let answer = browser.fetch("GET", "https://gate.test/x", "");
+                    assert_eq!(answer.status, 200, "{answer:?}");
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    until(&answered, 50);
+    gate.signal("-USR2");
+    let _successor = pid(&gate.said("a successor serves"));
+    assert_eq!(gate.ended(), Some(0));
+    let so_far = answered.load(Ordering::Relaxed);
+    until(&answered, so_far + 100);
+    stop.store(true, Ordering::Relaxed);
+    for client in clients {
+        client.join().expect("nobody was signed out");
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::Sessions;
+use super::{Arrival, Sessions};
 use crate::session::ending::Ending;
 use crate::store::{Heard, Store as _};
 
@@ -18,11 +18,19 @@ const OFTEN: usize = 20;
 
 impl Sessions {
     /// Takes in what was announced before, and listens to those who share the store, for as long as
-    /// these sessions are there. Must be called once, within the control runtime; when it returns, what
-    /// a store of this process alone had to say is known.
-    pub async fn listen(self: &Arc<Self>) {
+    /// these sessions are there. Must be called once, within the control runtime. Until it is known what
+    /// was announced, no session is looked up.
+    pub async fn listen(self: &Arc<Self>, arrival: Arrival) {
         let Some(store) = &self.places.shared else {
-            self.recall_endings().await;
+            match arrival {
+                Arrival::Fresh => self.recall_endings().await,
+                // The process before this one has the file until this one serves.
+                Arrival::TakesOver => {
+                    let sessions = Arc::clone(self);
+                    self.control
+                        .spawn(async move { sessions.recall_endings().await });
+                }
+            }
             return;
         };
         let (mut heard, sessions) = (store.listen(), Arc::downgrade(self));
@@ -65,6 +73,7 @@ impl Sessions {
                 }
             }
         }
+        self.recalled.send_replace(true);
     }
 
     fn take_in(&self, all: &[Vec<u8>]) {

@@ -45,6 +45,9 @@ const GOOD_UNHEARD: Duration = Duration::from_secs(1);
 const GOOD_DOWN: Duration = Duration::from_mins(1);
 /// How long a request waits for the store, whatever that does.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a session that was read waits until it is known which were ended. A store that gave one
+/// tells of those in a moment.
+const RECALLING: Duration = Duration::from_secs(2);
 /// What could not be written or removed is tried again after this long, then twice as long, and so on.
 const AGAIN: Duration = Duration::from_millis(250);
 /// The longest of these.
@@ -57,6 +60,8 @@ pub struct Sessions {
     copies: Mutex<Copies>,
     /// Whether changes that others make are heard of.
     hears: AtomicBool,
+    /// Whether the endings that a store keeps are known.
+    recalled: watch::Sender<bool>,
     /// What seals the cards.
     keyring: ArcSwapOption<Keyring>,
     ended: Arc<EndedSessions>,
@@ -118,6 +123,7 @@ impl Sessions {
     pub fn new(places: Places, ended: Arc<EndedSessions>, clock: Clock, control: Handle) -> Self {
         Self {
             hears: AtomicBool::new(places.shared.is_none()),
+            recalled: watch::Sender::new(false),
             places,
             copies: Mutex::default(),
             keyring: ArcSwapOption::empty(),
@@ -243,6 +249,10 @@ impl Sessions {
                         ticket: Some(Arc::clone(ticket)),
                         ..session
                     });
+                    // What was ended elsewhere, or before this process, must be known before anybody is
+                    // let in.
+                    let mut recalled = self.recalled.subscribe();
+                    drop(timeout(RECALLING, recalled.wait_for(|is| *is)).await);
                     let mut copies = self.copies();
                     // That it was used may not have been written down yet.
                     let session = match copies.last(key) {

@@ -118,7 +118,10 @@ fn opened(file: File) -> Result<Database, DatabaseError> {
 /// Makes the file beside its place, whole, and only then gives it its name: a power failure in between
 /// leaves nothing that would have to be taken away by hand. A file that has the name by then stays.
 fn make(path: &Path) -> Result<(), OpenError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    };
     if !folder.exists() {
         let mut builder = DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(folder);

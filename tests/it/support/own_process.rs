@@ -57,12 +57,19 @@ impl OwnProcess {
 
     /// Before `app`, for people whom the provider with this issuer vouches for.
     pub(crate) fn for_people_of(issuer: &str, app: &str) -> Self {
+        Self::keeping("", issuer, app)
+    }
+
+    /// The same, with sessions kept as these `settings` of `session` say, such as `store: memory, `.
+    pub(crate) fn keeping(settings: &str, issuer: &str, app: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let signed_in = "routes: [{ access: signed_in }]";
         write_config(folder.path(), app, &format!("{ANYWHERE}\n{signed_in}"));
         let file = folder.path().join("sidegate.yaml");
         let text = std::fs::read_to_string(&file).unwrap();
-        std::fs::write(&file, text.replace("https://127.0.0.1:1", issuer)).unwrap();
+        let text = text.replace("https://127.0.0.1:1", issuer);
+        let text = text.replace("session: { ", &format!("session: {{ {settings}"));
+        std::fs::write(&file, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_sidegate"));
         command.arg("run");
         Self::start(command, folder)
