@@ -9,6 +9,7 @@
 //   CLAIMS   `userinfo`: e-mail, name and groups are said there and in no ID token
 //   LIFETIME of access tokens in seconds, 60 unless given
 //   REFRESH  `always`: a refresh token comes whether or not it was asked for
+//   LOGOUT   `subject`: logout tokens name a person, and no session
 //   STDIN    `watched`: this process ends when its standard input does
 //
 // The issuer is `http://localhost:PORT` while the gate is at 127.0.0.1: for a browser these are two
@@ -18,10 +19,12 @@
 // GET /-/calls answers what was asked, as a JSON list of {"call": "token", "grant_type": ...}.
 // POST /-/groups {"user": "alice", "groups": ["dev"]} changes them from the next token on.
 // POST /-/revoke {"user": "alice"} ends somebody's sessions and grants, and so all tokens.
+// POST /-/gate {"port": 4180} says where the gate of RP listens on loopback, for logout tokens.
+// GET /-/logouts answers the logout tokens that were sent, and what came back.
 
 import { Provider, interactionPolicy } from 'oidc-provider';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { createServer } from 'node:http';
+import { createServer, request } from 'node:http';
 import { once } from 'node:events';
 
 // Everybody who can sign in, and what the provider says about them. Any password will do.
@@ -55,9 +58,24 @@ const client = (client_id, token_endpoint_auth_method, more = {}) => ({
   response_types: ['code'],
   token_endpoint_auth_method,
   backchannel_logout_uri: `${rp}/oauth2/backchannel_logout`,
-  backchannel_logout_session_required: true,
+  backchannel_logout_session_required: process.env.LOGOUT !== 'subject',
   ...more,
 });
+
+// Logout tokens go to the gate by its own name, wherever it listens.
+let gate;
+const logouts = [];
+async function toTheGate(url, { method, headers, body }) {
+  const { host, pathname } = new URL(url);
+  const asked = request({ host: '127.0.0.1', port: gate, path: pathname, method });
+  for (const [name, value] of [...new Headers(headers), ['host', host]]) asked.setHeader(name, value);
+  asked.end(String(body));
+  const [answer] = await once(asked, 'response');
+  answer.resume();
+  const { statusCode: status } = answer;
+  logouts.push({ token: new URLSearchParams(String(body)).get('logout_token'), status });
+  return new Response(null, { status: status === 200 ? 204 : status }); // an answer without a body
+}
 
 const policy = interactionPolicy.base();
 policy.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0);
@@ -100,6 +118,8 @@ const provider = new Provider(issuer, {
         }
       : undefined,
   pkce: { required: () => true },
+  fetch: (url, options) =>
+    new URL(url).origin === new URL(rp).origin && gate ? toTheGate(url, options) : fetch(url, options),
   rotateRefreshToken: true,
   issueRefreshToken: async (_, asking, code) =>
     asking.grantTypeAllowed('refresh_token') &&
@@ -178,6 +198,11 @@ async function control(pathname, req) {
       return events;
     case '/-/calls':
       return calls;
+    case '/-/logouts':
+      return logouts;
+    case '/-/gate':
+      gate = told.port;
+      return null;
     case '/-/groups':
       accounts.get(told.user).groups = told.groups;
       return null;

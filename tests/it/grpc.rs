@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::support::browser::Browser;
-use crate::support::instance::{PUBLIC, World, yaml};
+use crate::support::instance::{Instance, PUBLIC, World, yaml};
 
 fn python() -> Command {
     let python = std::env::var_os("SIDEGATE_TEST_PYTHON").expect(
@@ -22,13 +22,13 @@ fn script() -> PathBuf {
 }
 
 /// The app; it ends when it is dropped.
-struct App {
+pub(crate) struct App {
     child: Child,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl App {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut child = python()
             .arg("serve")
             .stdin(Stdio::piped())
@@ -58,6 +58,14 @@ fn cookie(browser: &Browser) -> String {
         .map(|one| format!("{}={}", one.name, one.value))
         .collect();
     pairs.join("; ")
+}
+
+/// A client that waits for the end of a stream, and says on its output how that came.
+pub(crate) fn waiting(gate: &Instance, cookie: &str) -> Child {
+    let mut command = python();
+    command.args(["wait", &gate.address.to_string(), cookie]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command.spawn().unwrap()
 }
 
 // J1, J5: all kinds of calls, their metadata and their ends pass; who asks is told by the gate alone.
@@ -95,12 +103,7 @@ fn a_stream_ends_with_its_session_and_says_so() {
     let url = format!("h2c://127.0.0.1:{}", app.port);
     let text = yaml(world.provider.issuer(), &url, "");
     world.gate.reload(&text).unwrap();
-    let mut waiting = python()
-        .args(["wait", &world.gate.address.to_string(), &cookie(&alice)])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut waiting = waiting(&world.gate, &cookie(&alice));
     let mut said = BufReader::new(waiting.stdout.take().unwrap()).lines();
     assert_eq!(said.next().unwrap().unwrap(), "open x");
     let out = format!("{PUBLIC}/oauth2/sign_out");

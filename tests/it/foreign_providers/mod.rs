@@ -1,6 +1,7 @@
 //! The same story at every provider, our own and those that others wrote: whatever a step demands
 //! of one of them it demands of all. `docs/PROVIDERS.md` has the table.
 
+mod gates;
 mod refresh_tokens;
 mod renewal;
 mod several;

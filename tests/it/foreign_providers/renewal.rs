@@ -9,7 +9,7 @@ use crate::support::foreign::{Abroad, Make, SomeProvider};
 use crate::support::instance::PUBLIC;
 
 /// How long access tokens live, in seconds; some let ID tokens live no longer.
-const LIFETIME: u64 = 300;
+pub(super) const LIFETIME: u64 = 300;
 
 /// Signs alice in and lets her access token end.
 fn with_an_expired_token(make: Make) -> (Abroad, Browser) {
@@ -23,7 +23,7 @@ fn with_an_expired_token(make: Make) -> (Abroad, Browser) {
     (world, alice)
 }
 
-fn status(browser: &mut Browser, path: &str) -> u16 {
+pub(super) fn status(browser: &mut Browser, path: &str) -> u16 {
     browser.fetch("GET", &format!("{PUBLIC}{path}"), "").status
 }
 

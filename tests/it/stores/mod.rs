@@ -84,7 +84,11 @@ impl Kept {
 
     /// The configuration of such a gate.
     pub(crate) fn text(&self, provider: &TestProvider, app: &Upstream, more: &str) -> String {
-        let text = yaml(provider.issuer(), &app.url(), "");
+        self.keeps(&yaml(provider.issuer(), &app.url(), ""), more)
+    }
+
+    /// The configuration `text`, of a gate that keeps sessions so.
+    pub(crate) fn keeps(&self, text: &str, more: &str) -> String {
         let settings = format!("session: {{ {}{more}, ", self.settings);
         text.replace("session: { ", &settings)
     }

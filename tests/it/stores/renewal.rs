@@ -30,7 +30,7 @@ fn token_lasts(browser: &Browser) -> u64 {
 }
 
 /// Until the session has a token that is good.
-pub(super) fn await_renewed(browser: &Browser) {
+pub(crate) fn await_renewed(browser: &Browser) {
     until("the successor was never seen", || token_lasts(browser) > 0);
 }
 

@@ -252,6 +252,23 @@ impl SomeProvider {
         }
     }
 
+    /// Tells oidc-provider which gate hears of its logouts.
+    pub(crate) fn tells(&self, gate: &Instance) {
+        self.control("gate", &json!({ "port": gate.address.port() }));
+    }
+
+    /// The logout tokens that oidc-provider sent, and the status of what came back.
+    pub(crate) fn logouts(&self) -> Vec<(String, u64)> {
+        let sent = self.control("logouts", &Value::Null);
+        let one =
+            |sent: &Value| Some((sent["token"].as_str()?.to_owned(), sent["status"].as_u64()?));
+        sent.as_array()
+            .unwrap()
+            .iter()
+            .map(|sent| one(sent).unwrap())
+            .collect()
+    }
+
     /// Other keys of the same names, and nobody is known any more; at Authlib only.
     pub(crate) fn forget_everything(&self) {
         self.control("restart", &json!({}));
@@ -308,6 +325,13 @@ fn embedded() -> (String, Runs) {
     (issuer, Runs::Here(Box::new(provider)))
 }
 
+/// The configuration of a gate before `app` at this provider; `lines` go to the provider's settings,
+/// `more` to the rest.
+pub(crate) fn at(provider: &SomeProvider, app: &str, lines: &str, more: &str) -> String {
+    let client = "    client_id: dashboards\n";
+    yaml(&provider.issuer, app, more).replace(client, &format!("{client}{lines}"))
+}
+
 // ------------------------------------------------------------------------------ Abroad
 
 impl Abroad {
@@ -322,9 +346,7 @@ impl Abroad {
     /// The same, without waiting until the provider has answered: it may never do so.
     pub(crate) fn start_unasked(provider: SomeProvider, lines: &str, more: &str) -> Self {
         let app = Upstream::start();
-        let text = yaml(&provider.issuer, &app.url(), more);
-        let client = "    client_id: dashboards\n";
-        let text = text.replace(client, &format!("{client}{lines}"));
+        let text = at(&provider, &app.url(), lines, more);
         let gate = Instance::start(&text, &provider.clock());
         Self {
             provider,
