@@ -11,13 +11,13 @@ use super::facts::{Asker, Facts, Malformed, Upgrade};
 use super::path_pattern::PathPattern;
 use super::routes::{HostRule, Leads, Need, Route};
 use super::{Callback, Gate};
-use crate::base::clock::UnixTime;
 use crate::base::origin::{Host, Origin, PublicUrl};
 use crate::base::peer::{Peer, PeerAddress};
-use crate::oidc::claims::{Groups, Identity};
+use crate::oidc::claims::Groups;
+use crate::session::Session;
 use crate::session::evidence::Evidence;
 use crate::session::lifetime::Freshness;
-use crate::session::{Session, SessionId};
+use crate::session::tests::session_of;
 
 /// The policy that `security.md`-style tests speak of: some public paths, `/admin` for a group,
 /// everything else for whoever is signed in.
@@ -96,30 +96,9 @@ fn gather(method: &str, target: &str, fields: &[(&str, &str)]) -> Result<Box<Fac
 }
 
 fn signed_in(groups: &[&str]) -> Evidence {
-    let time = UnixTime::from_seconds;
-    let session = Session {
-        id: SessionId::from_bytes([1; 16]),
-        identity: Identity {
-            issuer: "https://id.test".to_owned(),
-            subject: "alice".to_owned(),
-            email: None,
-            groups: Groups::Complete(groups.iter().map(|&group| group.to_owned()).collect()),
-            preferred_username: None,
-            name: None,
-        },
-        provider: "corp".to_owned(),
-        provider_sid: None,
-        auth_time: None,
-        started_at: time(0),
-        seen_at: time(0),
-        idle_expires_at: time(100),
-        absolute_expires_at: time(100),
-        vouched_at: time(0),
-        grant: None,
-        turn: 0,
-        raw_id_token: None,
-        ticket: None,
-    };
+    let groups = groups.iter().map(|&group| group.to_owned()).collect();
+    let mut session = session_of("alice");
+    session.identity.groups = Groups::Complete(groups);
     Evidence::Session(Arc::new(session), Freshness::Fresh)
 }
 

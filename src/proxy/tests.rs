@@ -6,13 +6,13 @@ use super::credentials::OwnCookies;
 use super::head::make_private;
 use super::identity::{self, Stripper};
 use super::{ForwardError, HeaderRule, IdentityField, Qualification, hop};
-use crate::base::clock::UnixTime;
 use crate::base::origin::PublicUrl;
 use crate::gate::facts::Upgrade;
 use crate::gate::routes::MethodOverride;
 use crate::oidc::claims::{Groups, Identity};
 use crate::session::names::CookieNames;
-use crate::session::{CookieSettings, SameSite, Session, SessionId};
+use crate::session::tests::session_of;
+use crate::session::{CookieSettings, SameSite, Session};
 
 fn fields(lines: &[(&str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -43,30 +43,16 @@ fn names() -> CookieNames {
 }
 
 fn session(subject: &str, groups: &[&str]) -> Session {
-    let time = UnixTime::from_seconds;
-    Session {
-        id: SessionId::from_bytes([1; 16]),
-        identity: Identity {
-            issuer: "https://id.test".to_owned(),
-            subject: subject.to_owned(),
-            email: None,
-            groups: Groups::Complete(groups.iter().map(|&group| group.to_owned()).collect()),
-            preferred_username: None,
-            name: None,
-        },
-        provider: "corp".to_owned(),
-        provider_sid: None,
-        auth_time: None,
-        started_at: time(0),
-        seen_at: time(0),
-        idle_expires_at: time(100),
-        absolute_expires_at: time(100),
-        vouched_at: time(0),
-        grant: None,
-        turn: 0,
-        raw_id_token: None,
-        ticket: None,
-    }
+    let mut session = session_of(subject);
+    session.identity = Identity {
+        issuer: "https://id.test".to_owned(),
+        subject: subject.to_owned(),
+        email: None,
+        groups: Groups::Complete(groups.iter().map(|&group| group.to_owned()).collect()),
+        preferred_username: None,
+        name: None,
+    };
+    session
 }
 
 fn rule(value: IdentityField, qualified: Qualification) -> HeaderRule {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::record::GroupKey;
 use super::{Session, SessionId, payload};
 use crate::base::clock::UnixTime;
 
@@ -14,12 +15,12 @@ pub enum Whom {
     /// This session alone.
     #[serde(rename = "i")]
     Session(SessionId),
-    /// Those of this session at the provider (`sid`) of this issuer.
-    #[serde(rename = "s")]
-    ProviderSession(String, String),
-    /// Those of this subject of this issuer.
-    #[serde(rename = "u")]
-    Subject(String, String),
+    /// Those of this group.
+    #[serde(rename = "g", with = "as_text")]
+    Group(GroupKey),
+    /// All there are.
+    #[serde(rename = "a")]
+    Everybody,
 }
 
 /// One ending.
@@ -59,5 +60,22 @@ impl Ending {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         payload::read(FORMAT, bytes).ok()
+    }
+}
+
+/// A group as the text of its name.
+mod as_text {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::GroupKey;
+
+    pub(super) fn serialize<S: Serializer>(key: &GroupKey, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&key.to_text())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<GroupKey, D::Error> {
+        let text = String::deserialize(from)?;
+        GroupKey::parse(&text).ok_or_else(|| D::Error::custom("no name of a group"))
     }
 }

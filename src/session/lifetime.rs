@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::groups::SessionGroups;
 use super::{Grant, Session, SessionId, SessionLimits};
 use crate::base::clock::UnixTime;
 use crate::base::keyring::SealedBy;
@@ -101,6 +102,7 @@ impl Session {
             turn: 0,
             raw_id_token: who.raw_id_token,
             ticket: None,
+            groups: SessionGroups::default(),
         }
     }
 

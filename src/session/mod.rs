@@ -13,6 +13,7 @@ pub mod card;
 pub mod cookie;
 pub mod ending;
 pub mod evidence;
+pub mod groups;
 pub mod lifetime;
 pub mod loaded;
 pub mod names;
@@ -27,7 +28,7 @@ pub mod ticket;
 mod weight;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use payload::PayloadError;
 
@@ -38,6 +39,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use self::groups::SessionGroups;
 use self::ticket::Ticket;
 use crate::base::clock::UnixTime;
 use crate::base::secret::Secret;
@@ -75,6 +77,8 @@ pub struct Session {
     pub raw_id_token: Option<Secret>,
     /// What the browser has in its place, where it is kept in a store.
     pub ticket: Option<Arc<Ticket>>,
+    /// What it has in common with others.
+    pub groups: SessionGroups,
 }
 
 /// What a provider gave so that it can be asked again without the person (RFC 6749 section 1.5).

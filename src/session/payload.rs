@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::groups::SessionGroups;
 use super::{Grant, Session, SessionId};
 use crate::base::clock::UnixTime;
 use crate::base::secret::Secret;
@@ -117,6 +118,7 @@ pub(super) fn read_session(bytes: &[u8]) -> Result<Session, PayloadError> {
             .raw_id_token
             .map(|token| Secret::new(token.into_owned())),
         ticket: None,
+        groups: SessionGroups::default(),
     })
 }
 

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::ending::{Ending, Whom};
+use super::record::GroupKey;
 use super::{Session, SessionId};
 use crate::base::clock::UnixTime;
 
@@ -17,16 +18,9 @@ const ROOM: usize = MOST / 8;
 #[derive(Debug, Clone, Default)]
 pub struct Revocations {
     sessions: HashMap<SessionId, Listed>,
-    /// By issuer and `sid`, and by issuer and subject.
-    groups: HashMap<Group, Listed>,
+    groups: HashMap<GroupKey, Listed>,
     /// Sessions that began then or earlier are over.
     watermark: Option<UnixTime>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Group {
-    ProviderSession(String, String),
-    Subject(String, String),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,12 +43,8 @@ impl Revocations {
             Whom::Session(id) => {
                 self.sessions.insert(id, listed);
             }
-            Whom::ProviderSession(issuer, sid) => {
-                self.end_group(Group::ProviderSession(issuer, sid), listed);
-            }
-            Whom::Subject(issuer, subject) => {
-                self.end_group(Group::Subject(issuer, subject), listed);
-            }
+            Whom::Group(group) => self.end_group(group, listed),
+            Whom::Everybody => self.raise(begun_until),
         }
         if self.len() > MOST {
             self.sessions.retain(|_, listed| listed.until > now);
@@ -64,7 +54,7 @@ impl Revocations {
     }
 
     /// The later of two endings of one group has the earlier in it.
-    fn end_group(&mut self, group: Group, listed: Listed) {
+    fn end_group(&mut self, group: GroupKey, listed: Listed) {
         let known = self.groups.entry(group).or_insert(listed);
         known.begun_until = known.begun_until.max(listed.begun_until);
         known.until = known.until.max(listed.until);
@@ -80,17 +70,14 @@ impl Revocations {
     }
 
     fn has_group(&self, session: &Session) -> bool {
-        let is_over = |group: Group| {
-            let listed = self.groups.get(&group);
+        session.groups().iter().any(|group| {
+            let listed = self.groups.get(group);
             listed.is_some_and(|listed| session.started_at <= listed.begun_until)
-        };
-        let identity = &session.identity;
-        let issuer = || identity.issuer.clone();
-        is_over(Group::Subject(issuer(), identity.subject.clone()))
-            || session
-                .provider_sid
-                .as_ref()
-                .is_some_and(|sid| is_over(Group::ProviderSession(issuer(), sid.clone())))
+        })
+    }
+
+    fn raise(&mut self, mark: UnixTime) {
+        self.watermark = Some(self.watermark.map_or(mark, |old| old.max(mark)));
     }
 
     fn len(&self) -> usize {
@@ -107,7 +94,7 @@ impl Revocations {
         let Some(mark) = starts.get(ROOM).copied() else {
             return;
         };
-        self.watermark = Some(self.watermark.map_or(mark, |old| old.max(mark)));
+        self.raise(mark);
         self.sessions.retain(|_, listed| listed.begun_until > mark);
         self.groups.retain(|_, listed| listed.begun_until > mark);
     }
@@ -118,6 +105,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::session::groups;
     use crate::session::tests::session_of;
 
     fn session(number: u32, started_at: i64) -> Session {
@@ -191,22 +179,27 @@ mod tests {
         };
         let alice = mine(1, 50, "s-1");
         let issuer = || alice.identity.issuer.clone();
-        let by_sid = of(Whom::ProviderSession(issuer(), "s-1".to_owned()));
-        let by_subject = of(Whom::Subject(issuer(), alice.identity.subject.clone()));
+        let subject = &alice.identity.subject;
+        let by_sid = of(Whom::Group(groups::of_provider_session(&issuer(), "s-1")));
+        let by_subject = of(Whom::Group(groups::of_person(&issuer(), subject)));
+        let address = &alice.identity.email.as_ref().unwrap().address;
+        let by_name = of(Whom::Group(groups::of_user(&address.to_uppercase())));
+        let all = of(Whom::Everybody);
         let elsewhere = mine(2, 60, "s-2");
         let later = mine(3, 101, "s-1");
         let mut bob = mine(4, 50, "s-3");
         bob.identity.subject = "bob".to_owned();
+        bob.identity.email = None;
         let mut foreign = mine(5, 50, "s-1");
         foreign.identity.issuer = "https://other.test".to_owned();
         for (session, is_over) in [
-            (&alice, [true, true]),
-            (&elsewhere, [false, true]),
-            (&later, [false, false]),
-            (&bob, [false, false]),
-            (&foreign, [false, false]),
+            (&alice, [true, true, true, true]),
+            (&elsewhere, [false, true, true, true]),
+            (&later, [false; 4]),
+            (&bob, [false, false, false, true]),
+            (&foreign, [false, false, true, true]),
         ] {
-            let found = [by_sid.has(session), by_subject.has(session)];
+            let found = [&by_sid, &by_subject, &by_name, &all].map(|list| list.has(session));
             assert_eq!(found, is_over, "{:?}", session.id);
         }
     }

@@ -9,12 +9,11 @@ use zeroize::Zeroizing;
 
 use super::card::Card;
 use super::names::CookieNames;
-use super::record::{GroupKey, Record, RecordKey};
-use super::{Session, SessionId, payload};
+use super::record::{Record, RecordKey};
+use super::{Session, SessionId, groups, payload};
 use crate::base::clock::UnixTime;
 use crate::base::keyring::{Keyring, Purpose, SealError, SealedBy, SessionKey, sealed_len};
 use crate::base::secret::Secret;
-use crate::oidc::claims::Identity;
 
 /// The format of what is sealed. Another one does not open.
 const FORMAT: u8 = 1;
@@ -161,11 +160,11 @@ impl Session {
         Ok(Record {
             turn: self.turn,
             expires_at: self.record_expires_at(),
-            person: person_group(&self.identity),
+            person: groups::of_person(issuer, &self.identity.subject),
             provider_session: self
                 .provider_sid
                 .as_deref()
-                .map(|sid| group(&[b"sid", issuer.as_str().as_bytes(), sid.as_bytes()])),
+                .map(|sid| groups::of_provider_session(issuer, sid)),
             card,
             sealed: sealed.into_bytes(),
         })
@@ -179,24 +178,13 @@ impl Session {
     }
 }
 
-/// The group of all sessions of a person: the same subject of the same issuer.
-#[must_use]
-pub fn person_group(identity: &Identity) -> GroupKey {
-    let (issuer, subject) = (identity.issuer.as_str(), &identity.subject);
-    group(&[b"person", issuer.as_bytes(), subject.as_bytes()])
-}
-
 fn record_key(id: &SessionId, names: &CookieNames) -> RecordKey {
     let parts = [b"record", names.session_context(), id.as_str().as_bytes()];
     RecordKey::from_bytes(hash(&parts))
 }
 
-fn group(parts: &[&[u8]]) -> GroupKey {
-    GroupKey::from_bytes(hash(parts))
-}
-
 /// A hash of the parts, each after its length, so that no two lists of parts give the same bytes.
-fn hash(parts: &[&[u8]]) -> [u8; 32] {
+pub(super) fn hash(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     for part in parts {
         let length = u64::try_from(part.len()).unwrap_or(u64::MAX);

@@ -18,6 +18,7 @@ use crate::app::respond::{Fault, Form};
 use crate::oidc::logout_token::{self, LONGEST_LIFE, LogoutToken, Whose};
 use crate::provider::Provider;
 use crate::session::ending::{Ending, Whom};
+use crate::session::groups;
 
 /// The most bytes of a request: a token and little else.
 const MOST_BYTES: usize = 64 * 1024;
@@ -115,15 +116,15 @@ async fn claim(token: &LogoutToken, visit: &Visit<'_>) -> Result<(), Fault> {
 }
 
 fn ending_of(token: &LogoutToken, visit: &Visit<'_>) -> Ending {
-    let issuer = token.issuer().to_owned();
+    let issuer = token.issuer();
     // Whoever signs in after the token was made is not meant by it; and a `sid` is never given again.
     let made = token.issued_at().plus(CLOCK_SKEW).min(visit.now);
-    let (whom, begun_until) = match token.whose() {
-        Whose::ProviderSession(sid) => (Whom::ProviderSession(issuer, sid.clone()), visit.now),
-        Whose::Subject(subject) => (Whom::Subject(issuer, subject.clone()), made),
+    let (group, begun_until) = match token.whose() {
+        Whose::ProviderSession(sid) => (groups::of_provider_session(issuer, sid), visit.now),
+        Whose::Subject(subject) => (groups::of_person(issuer, subject), made),
     };
     Ending {
-        whom,
+        whom: Whom::Group(group),
         begun_until,
         until: visit
             .now

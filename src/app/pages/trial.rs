@@ -20,6 +20,7 @@ use crate::base::origin::PublicUrl;
 use crate::base::return_to::ReturnTo;
 use crate::gate::access::Missing;
 use crate::oidc::claims::{Email, Groups, Identity, Verification};
+use crate::session::groups::SessionGroups;
 use crate::session::{Session, SessionId};
 
 /// The largest page that is sent.
@@ -148,6 +149,7 @@ fn session() -> Arc<Session> {
         turn: 0,
         raw_id_token: None,
         ticket: None,
+        groups: SessionGroups::default(),
     })
 }
 

@@ -17,6 +17,7 @@ use crate::gate::access::Missing;
 use crate::gate::facts::Malformed;
 use crate::oidc::claims::{Email, Groups, Identity, Verification};
 use crate::server::HeadLimit;
+use crate::session::groups::SessionGroups;
 use crate::session::{Session, SessionId};
 use crate::transport::body::BodyError;
 
@@ -53,6 +54,7 @@ pub(crate) fn session(text: &str) -> Arc<Session> {
         turn: 0,
         raw_id_token: None,
         ticket: None,
+        groups: SessionGroups::default(),
     })
 }
 

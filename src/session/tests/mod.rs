@@ -160,7 +160,7 @@ pub(super) fn subject(evidence: &Evidence) -> Option<&str> {
     }
 }
 
-pub(super) fn session_of(subject: &str) -> Session {
+pub(crate) fn session_of(subject: &str) -> Session {
     let mut who = alice();
     who.identity.subject = subject.to_owned();
     Session::start(who, [7; 16], LIMITS, START)

@@ -1,11 +1,13 @@
 //! One life of a session, whatever it is kept in: what holds for the cookie holds for every store.
 
+mod dumps;
 mod keys;
 mod life;
 mod moving;
 pub(super) mod renewal;
 mod replicas;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +58,11 @@ impl Kept {
             folder,
             redis: redis.map(Arc::new),
         }
+    }
+
+    /// The file of the `disk` store.
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("sessions")
     }
 
     /// Whether the browser has a ticket.
