@@ -3,7 +3,7 @@
 
 use super::iso_time::Timestamp;
 use super::log_line::{Level, Line};
-use super::log_names::{SessionName, UserLogging, UserName, write_client_address};
+use super::log_names::{UserLogging, UserName, write_client_address};
 use super::log_sink::{LogSink, Worth};
 use super::reference::Reference;
 use super::respond::fault::Fault;
@@ -13,7 +13,9 @@ use crate::gate::client_address::ClientAddress;
 use crate::oidc::claims::Identity;
 use crate::oidc::logout_token::Whose;
 use crate::provider::Provider;
+use crate::server::admin::Which;
 use crate::session::Session;
+use crate::session::log_name::{self, SessionName};
 
 /// Something that whoever guards this site wants to know of.
 #[derive(Debug)]
@@ -60,6 +62,31 @@ pub enum AuditEvent<'a> {
         issuer: &'a str,
         /// Whose.
         whose: &'a Whose,
+    },
+    /// Somebody who looks after this process saw who is signed in.
+    SessionsListed {
+        /// Which sessions were asked for.
+        which: &'a Which,
+        /// How many there were.
+        count: usize,
+        /// The user id of who asked.
+        uid: u32,
+    },
+    /// Somebody who looks after this process ended sessions.
+    SessionsRevoked {
+        /// Which.
+        which: &'a Which,
+        /// How many there were, where that can be told.
+        count: Option<usize>,
+        /// The user id of who did it.
+        uid: u32,
+    },
+    /// Somebody ended their other sessions.
+    OthersEnded {
+        /// The one that stays.
+        session: &'a Session,
+        /// How many there were.
+        count: usize,
     },
     /// A refresh token that is no longer wanted was perhaps not revoked.
     NotRevoked {
@@ -173,6 +200,20 @@ impl AuditLog {
                     }
                 }
             }
+            AuditEvent::SessionsListed { which, count, uid } => {
+                self.write_which(line, which, *uid);
+                line.number("sessions", u64::try_from(*count).unwrap_or(u64::MAX));
+            }
+            AuditEvent::SessionsRevoked { which, count, uid } => {
+                self.write_which(line, which, *uid);
+                if let Some(count) = count {
+                    line.number("sessions", u64::try_from(*count).unwrap_or(u64::MAX));
+                }
+            }
+            AuditEvent::OthersEnded { session, count } => {
+                self.write_session(line, session);
+                line.number("sessions", u64::try_from(*count).unwrap_or(u64::MAX));
+            }
             AuditEvent::NotRevoked { provider, reason } => {
                 line.text("provider", provider, 128);
                 line.text("reason", reason, 512);
@@ -216,6 +257,26 @@ impl AuditLog {
         }
     }
 
+    fn write_which(&self, line: &mut Line<'_>, which: &Which, uid: u32) {
+        match which {
+            Which::Everybody => line.text("of", "everybody", 16),
+            Which::Session(name) => {
+                line.text("of", "session", 16);
+                line.text("session", name, 64);
+            }
+            Which::User(name) => {
+                line.text("of", "user", 16);
+                // What was typed may be an address, and need not be anybody's.
+                let name = match self.users {
+                    UserLogging::Off | UserLogging::Hash => log_name::of_typed(name),
+                    UserLogging::Subject | UserLogging::Email => name.clone(),
+                };
+                line.text("typed", &name, 256);
+            }
+        }
+        line.number("uid", uid.into());
+    }
+
     fn write_session(&self, line: &mut Line<'_>, session: &Session) {
         self.write_user(line, &session.identity);
         line.text("session", SessionName::of(&session.id).as_str(), 16);
@@ -243,6 +304,9 @@ impl AuditEvent<'_> {
             Self::Logout(_) => (Level::Info, "logout"),
             Self::Ended { .. } => (Level::Warn, "session_ended"),
             Self::BackchannelLogout { .. } => (Level::Info, "backchannel_logout"),
+            Self::SessionsListed { .. } => (Level::Info, "sessions_listed"),
+            Self::SessionsRevoked { .. } => (Level::Warn, "sessions_revoked"),
+            Self::OthersEnded { .. } => (Level::Info, "other_sessions_ended"),
             Self::NotRevoked { .. } => (Level::Warn, "not_revoked"),
             Self::ConfigReload(Reload::Taken) => (Level::Info, "config_reload"),
             Self::ConfigReload(Reload::Refused(_)) => (Level::Error, "config_reload"),

@@ -10,8 +10,10 @@ use tokio::time::timeout;
 
 use crate::base::clock::UnixTime;
 use crate::session::Session;
+use crate::session::card::Card;
 use crate::session::ending::Ending;
 use crate::session::evidence::Evidence;
+use crate::session::record::GroupKey;
 use crate::session::revocations::Revocations;
 use crate::transport::body::Over;
 
@@ -40,6 +42,12 @@ impl EndedSessions {
         }
         self.list.store(Arc::new(list));
         self.next.send_replace(());
+    }
+
+    /// Whether the session of this card, in these groups, was ended.
+    #[must_use]
+    pub fn has_card(&self, card: &Card, groups: &[GroupKey]) -> bool {
+        self.list.load().has_card(card, groups)
     }
 
     /// Resolves when `session` was ended, or else after `at_most`, when it ends by itself.

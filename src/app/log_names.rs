@@ -1,15 +1,13 @@
 //! What people, sessions and addresses are called in logs: enough to find what belongs together,
 //! nothing that could be used.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
-
-use aws_lc_rs::digest::{Context, SHA256};
 
 use super::log_line::Line;
 use crate::gate::client_address::ClientAddress;
 use crate::oidc::claims::Identity;
 use crate::session::SessionId;
+use crate::session::log_name::{self, SessionName};
 
 /// What is written about who is signed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,17 +27,16 @@ pub enum UserLogging {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserName(String);
 
-/// A session's name in logs: the beginning of a hash of its id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionName([u8; 12]);
-
 impl UserName {
     /// The name of `identity`, as far as `logging` lets it be told.
     #[must_use]
     pub fn of(identity: &Identity, logging: UserLogging) -> Option<Self> {
         match logging {
             UserLogging::Off => None,
-            UserLogging::Hash => Some(Self(hash("user", &[&identity.issuer, &identity.subject]))),
+            UserLogging::Hash => Some(Self(log_name::of_person(
+                &identity.issuer,
+                &identity.subject,
+            ))),
             UserLogging::Subject => Some(Self(identity.subject.clone())),
             UserLogging::Email => identity
                 .email
@@ -55,7 +52,7 @@ impl UserName {
         match logging {
             UserLogging::Subject => Self(subject.to_owned()),
             UserLogging::Off | UserLogging::Hash | UserLogging::Email => {
-                Self(hash("user", &[issuer, subject]))
+                Self(log_name::of_person(issuer, subject))
             }
         }
     }
@@ -64,25 +61,6 @@ impl UserName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl SessionName {
-    /// The name of the session with this id.
-    #[must_use]
-    pub fn of(id: &SessionId) -> Self {
-        let mut name = [b'0'; 12];
-        let hash = hash("session", &[id.as_str()]);
-        for (place, digit) in name.iter_mut().zip(hash.bytes()) {
-            *place = digit;
-        }
-        Self(name)
-    }
-
-    /// The text: 12 hexadecimal digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
@@ -117,23 +95,6 @@ impl SessionNames {
             }
         }
     }
-}
-
-/// The first 48 bits of a hash over `purpose` and the lengths and bytes of `parts`.
-fn hash(purpose: &str, parts: &[&str]) -> String {
-    let mut context = Context::new(&SHA256);
-    context.update(b"sidegate log ");
-    context.update(purpose.as_bytes());
-    for part in parts {
-        context.update(&part.len().to_be_bytes());
-        context.update(part.as_bytes());
-    }
-    let digest = context.finish();
-    let mut text = String::with_capacity(12);
-    for byte in digest.as_ref().iter().take(6) {
-        let _infallible = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 /// Writes `client_address`: an IP address, or `local` for a Unix socket.

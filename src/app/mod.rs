@@ -2,6 +2,7 @@
 //! [`journey`] is what happens to one request.
 
 pub mod access_log;
+mod admin;
 pub mod audit;
 pub mod certificates;
 pub mod claim_once;
@@ -31,6 +32,7 @@ pub mod telemetry;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +43,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 use self::access_log::AccessLog;
+use self::admin::Admin;
 use self::audit::AuditLog;
 use self::certificates::Certificates;
 use self::ended_sessions::EndedSessions;
@@ -62,7 +65,7 @@ use crate::server::handover::{self, Handed};
 use crate::server::listener::{Bound, Left, Listener};
 use crate::server::passed::Passed;
 use crate::server::worker::Workers;
-use crate::server::{ListenSettings, probes};
+use crate::server::{self, ListenAddress, ListenSettings, probes};
 
 /// How often a stop looks whether all connections have ended.
 const QUIET: Duration = Duration::from_millis(20);
@@ -116,6 +119,7 @@ pub struct App {
     workers: Arc<Workers>,
     acceptors: JoinSet<()>,
     probing: AbortHandle,
+    administered: Option<AbortHandle>,
     /// What a process after this one would take over.
     sockets: Vec<Handed>,
     /// The socket files that would be its own then.
@@ -174,10 +178,12 @@ impl App {
             cause,
         };
         let probes_listener = probes_listener.map_err(named)?;
+        let admin = bind_admin(config.admin.as_deref(), &mut passed)?;
         let bound = bind(&config.listen, passed)?;
-        let sockets = again(&bound, &probes_listener).map_err(named)?;
+        let sockets = again(bound.iter().chain(&admin), &probes_listener).map_err(named)?;
         let (_, listeners): (Vec<_>, Vec<_>) = bound.into_iter().unzip();
-        let files = listeners.iter().filter_map(Listener::left).collect();
+        let sockets_of_ours = listeners.iter().chain(admin.iter().map(|(_, one)| one));
+        let files = sockets_of_ours.filter_map(Listener::left).collect();
         let probes_address = probes_listener.local_addr().map_err(named)?;
         let addresses: Vec<SocketAddr> = listeners.iter().filter_map(Listener::address).collect();
         let own = addresses.iter().copied().chain([probes_address]);
@@ -228,11 +234,16 @@ impl App {
             drained,
         ));
         let probing = tokio::spawn(probes::serve(probes_listener, status)).abort_handle();
+        let administered = admin.map(|(_, listener)| {
+            let admin = Arc::new(Admin::new(Arc::clone(&shared)));
+            tokio::spawn(server::admin::serve(listener, admin)).abort_handle()
+        });
         Ok(Self {
             shared,
             workers,
             acceptors,
             probing,
+            administered,
             sockets,
             files,
             drain,
@@ -278,6 +289,9 @@ impl App {
         // Held any longer they would take connections that nobody accepts.
         self.sockets.clear();
         self.drain.move_on(Stage::Draining);
+        if let Some(administered) = &self.administered {
+            administered.abort();
+        }
         while self.acceptors.join_next().await.is_some() {} // each takes what waits for it
         self.shared.live.renewals.rest();
         let quiet = || async {
@@ -324,15 +338,31 @@ async fn bind_probes(address: SocketAddr, passed: &mut Passed) -> io::Result<Tcp
     }
 }
 
+/// The socket for whoever looks after the process, with its name among those that are handed on.
+fn bind_admin(
+    path: Option<&Path>,
+    passed: &mut Passed,
+) -> Result<Option<(String, Listener)>, StartError> {
+    let Some(path) = path else {
+        return Ok(None);
+    };
+    let address = ListenAddress::Unix(path.to_owned()).to_string();
+    match server::admin::bind(path, passed) {
+        Ok(listener) => Ok(Some((address, listener))),
+        Err(cause) => Err(StartError::Listen { address, cause }),
+    }
+}
+
 /// All sockets once more, by their addresses.
-fn again(bound: &[(String, Listener)], probes: &TcpListener) -> io::Result<Vec<Handed>> {
+fn again<'a>(
+    bound: impl Iterator<Item = &'a (String, Listener)>,
+    probes: &TcpListener,
+) -> io::Result<Vec<Handed>> {
     let named = |name: &str, socket| Handed {
         name: name.to_owned(),
         socket,
     };
-    let listeners = bound
-        .iter()
-        .map(|(name, listener)| Ok(named(name, listener.again()?)));
+    let listeners = bound.map(|(name, listener)| Ok(named(name, listener.again()?)));
     let probes = probes.as_fd().try_clone_to_owned();
     listeners
         .chain([probes.map(|socket| named(handover::PROBES, socket))])

@@ -32,12 +32,13 @@ pub fn apply(config: Config, shared: &Shared) -> Result<(), StartError> {
     let before = shared.current.load();
     if before.config.listen != config.listen
         || before.config.probes != config.probes
+        || before.config.admin != config.admin
         || before.config.limits != config.limits
         || !same_stores(&before.config.session.store, &config.session.store)
     {
         tracing::warn!(
             event = "config_reload",
-            "listen, probes, limits and the store of sessions take effect at the next start"
+            "listen, probes, admin, limits and the store of sessions take effect at the next start"
         );
     }
     let seen = shared.exposures.judge(&config.upstreams)?;

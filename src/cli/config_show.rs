@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::yaml::Shown;
-use super::{Exit, Start, Streams, check, shown_routes};
+use super::{Exit, Start, Streams, check, shown_routes, shown_sessions};
 use crate::config::environment::Environment;
-use crate::config::{Config, Hsts, HstsReach, SessionKeys};
+use crate::config::{Config, Hsts, HstsReach};
 use crate::gate::access::{Access, Condition, EmailPattern, EmailRule, Named};
 use crate::gate::client_address::{ForwardedHeader, UnixPeers};
 use crate::gate::routes::{HostRule, Route};
@@ -20,11 +20,10 @@ use crate::proxy::{
 };
 use crate::server::connection::Wire;
 use crate::server::{ListenSettings, ProxyProtocol, Purpose};
-use crate::session::SameSite;
 use crate::transport::server_tls::{ClientCertificates, PairFiles, ServerTls};
 
 /// What stands for a secret.
-const MASKED: &str = "***";
+pub(super) const MASKED: &str = "***";
 
 /// Shows the settings; where there are faults, says those.
 ///
@@ -65,7 +64,7 @@ fn show(config: &Config) -> Shown {
             "providers",
             Shown::List(config.providers.iter().map(provider).collect()),
         ),
-        ("session", session(config)),
+        ("session", shown_sessions::session(config)),
         (
             "upstreams",
             Shown::Map(config.upstreams.iter().map(upstream).collect()),
@@ -84,6 +83,7 @@ fn show(config: &Config) -> Shown {
             .as_ref()
             .map(|support| Shown::map([("support", Shown::text(support.as_str()))])),
     )
+    .with("admin", config.admin.as_deref().map(admin))
     .with("log", Some(log(config)))
     .with("hsts", config.hsts.map(hsts))
     .with(
@@ -94,6 +94,11 @@ fn show(config: &Config) -> Shown {
         "insecure_trust_any_proxy",
         Some(insecure("insecure_trust_any_proxy")),
     )
+}
+
+fn admin(socket: &std::path::Path) -> Shown {
+    let address = format!("unix:{}", socket.display());
+    Shown::map([("address", Shown::text(address))])
 }
 
 fn listen(one: &ListenSettings) -> Shown {
@@ -228,43 +233,6 @@ fn claims(claims: &ClaimPaths) -> Shown {
         .with("groups", text(&claims.groups))
         .with("preferred_username", text(&claims.preferred_username))
         .with("name", text(&claims.name))
-}
-
-fn session(config: &Config) -> Shown {
-    let session = &config.session;
-    let keys = match &session.keys {
-        SessionKeys::Given(keys) => Shown::List(keys.iter().map(|_| Shown::text(MASKED)).collect()),
-        SessionKeys::StateFile(path) => {
-            let file = Shown::text(path.display().to_string());
-            Shown::List(vec![Shown::map([("file", file)])])
-        }
-        SessionKeys::Ephemeral => Shown::word("ephemeral"),
-    };
-    let cookie = Shown::map([
-        ("name", Shown::text(session.cookie.name.as_str())),
-        (
-            "same_site",
-            Shown::word(match session.cookie.same_site {
-                SameSite::Lax => "lax",
-                SameSite::Strict => "strict",
-            }),
-        ),
-    ])
-    .with(
-        "domain",
-        session
-            .cookie
-            .domain
-            .as_ref()
-            .map(|name| Shown::text(name.as_str())),
-    );
-    Shown::map([
-        ("keys", keys),
-        ("store", Shown::word("cookie")),
-        ("idle", span(session.limits.idle)),
-        ("absolute", span(session.limits.absolute)),
-        ("cookie", cookie),
-    ])
 }
 
 fn upstream(upstream: &UpstreamSettings) -> (String, Shown) {
@@ -465,7 +433,7 @@ fn hsts(hsts: Hsts) -> Shown {
     ])
 }
 
-fn span(span: Duration) -> Shown {
+pub(super) fn span(span: Duration) -> Shown {
     Shown::text(humantime::format_duration(span).to_string())
 }
 
@@ -518,7 +486,22 @@ mod tests {
     // What is shown is all there is: read again, with the secrets put back, it is the same.
     #[test]
     fn what_is_shown_is_a_configuration_and_the_same_one() {
-        for text in [EXAMPLE, SEVERAL] {
+        let stored = |settings: &str| {
+            let written = format!("session: {{ {settings}, recheck: 20m, outage_grace: 0s,");
+            SEVERAL.replace("session: {", &written)
+        };
+        let others = [
+            stored("store: memory, previous_store: disk, disk: { path: /var/x }"),
+            stored("disk: { path: /var/x }, single_instance: true"),
+            stored("store: disk, disk: { path: /var/x }"),
+            stored(
+                "store: redis, previous_store: cookie, redis: { url: \"rediss://[::1]:1/2\", username: a, prefix: b }",
+            ),
+            stored("redis: { url: \"redis+sentinel://a:1,b:2/c\" }"),
+            stored("redis: { url: \"rediss+cluster://a,b:2\" }"),
+            stored("redis: { url: \"unix:///run/redis.sock\" }"),
+        ];
+        for text in others.iter().map(String::as_str).chain([EXAMPLE, SEVERAL]) {
             let config = good(text);
             let shown = show(&config).to_string();
             let back = shown

@@ -14,7 +14,9 @@ mod draw;
 pub mod healthcheck;
 pub mod keygen;
 pub mod run;
+pub mod sessions;
 mod shown_routes;
+mod shown_sessions;
 mod succession;
 pub mod version;
 mod yaml;
@@ -85,6 +87,8 @@ pub enum Local {
     ConfigSchema,
     /// `healthcheck`
     Healthcheck(Start),
+    /// `sessions`
+    Sessions(sessions::Act, Start),
     /// `version`
     Version(version::Form),
 }
@@ -195,6 +199,7 @@ impl Local {
             Self::ConfigShow(start) => config_show::run(&start, &environment, streams),
             Self::ConfigSchema => config_schema::run(streams),
             Self::Healthcheck(start) => healthcheck::run(&start, &environment, streams),
+            Self::Sessions(act, start) => sessions::run(&act, &start, &environment, streams),
             Self::Version(form) => version::run(form, streams),
         };
         ended.unwrap_or(Exit::Failure)

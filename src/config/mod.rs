@@ -49,6 +49,8 @@ pub struct Config {
     pub listen: Vec<ListenSettings>,
     /// Where the probes are answered.
     pub probes: SocketAddr,
+    /// The socket for whoever looks after this process.
+    pub admin: Option<PathBuf>,
     /// Whose forwarded headers are believed.
     pub trusted_proxies: TrustedProxies,
     /// The providers in the operator's order, at least one, with distinct ids.
@@ -133,6 +135,8 @@ pub struct StoreSettings {
     /// What several gates share that keep sessions in their cookies: who renews one, and what was
     /// ended.
     pub shared: Option<RedisSettings>,
+    /// The file that keeps which sessions in cookies were ended, where they are not told to others.
+    pub endings: Option<PathBuf>,
     /// Whether this is the only gate, as the operator says.
     pub single_instance: bool,
 }
@@ -328,6 +332,33 @@ pub fn probes_address(
     path: Option<&Path>,
     environment: &Environment,
 ) -> Result<SocketAddr, ConfigError> {
+    let (address, faults) = alone("probes", path, environment, check::probes)?;
+    address.ok_or(ConfigError::Faulty { faults })
+}
+
+/// The socket of `admin` in the file at `path`, where there is one; as [`probes_address`] otherwise.
+///
+/// # Errors
+/// [`ConfigError`]: the file cannot be read, or this one setting has a fault.
+pub fn admin_socket(
+    path: &Path,
+    environment: &Environment,
+) -> Result<Option<PathBuf>, ConfigError> {
+    let (socket, faults) = alone("admin", Some(path), environment, check::admin)?;
+    if faults.is_empty() {
+        Ok(socket)
+    } else {
+        Err(ConfigError::Faulty { faults })
+    }
+}
+
+/// What `of` finds under `key` of the file, or of an empty one, and the faults there.
+fn alone<T>(
+    key: &'static str,
+    path: Option<&Path>,
+    environment: &Environment,
+    of: impl FnOnce(&written::ConfigFile, &mut check::Findings<'_>) -> Option<T>,
+) -> Result<(Option<T>, Vec<ConfigFault>), ConfigError> {
     let text = match path {
         None => String::new(),
         Some(path) => std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
@@ -342,13 +373,11 @@ pub fn probes_address(
     let shape = read
         .faults
         .into_iter()
-        .filter(|fault| fault.path.is_within("probes"));
+        .filter(|fault| fault.path.is_within(key));
     let mut findings = check::Findings::new(origin, environment, shape.collect());
-    let address = check::probes(&read.file, &mut findings);
+    let found = of(&read.file, &mut findings);
     let (faults, _) = findings.finish();
-    address
-        .filter(|_| faults.is_empty())
-        .ok_or(ConfigError::Faulty { faults })
+    Ok((found.filter(|_| faults.is_empty()), faults))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! connections. A worker is a thread with a runtime of its own and a [`Service`] made for it, which
 //! need not be `Send`: what a worker has, it shares with nobody.
 
+pub mod admin;
 pub mod connection;
 pub mod descriptors;
 pub mod drain;

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::RecordKey;
-use super::{Session, SessionId, payload};
+use super::record::{GroupKey, RecordKey};
+use super::{Session, SessionId, groups, payload};
 use crate::base::clock::UnixTime;
 use crate::base::keyring::{Keyring, Purpose, SealError};
 
@@ -24,8 +24,10 @@ pub struct Card {
     pub issuer: String,
     /// The subject there.
     pub subject: String,
-    /// A name for people: the address, the preferred user name, or the name.
-    pub shown: Option<String>,
+    /// The e-mail address.
+    pub email: Option<String>,
+    /// The preferred user name.
+    pub preferred_username: Option<String>,
     /// When the session began.
     pub started_at: UnixTime,
     /// When it was last seen, as of the last time that was written down.
@@ -44,8 +46,10 @@ struct Written<'a> {
     issuer: Cow<'a, str>,
     #[serde(rename = "s")]
     subject: Cow<'a, str>,
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    email: Option<Cow<'a, str>>,
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
-    shown: Option<Cow<'a, str>>,
+    preferred_username: Option<Cow<'a, str>>,
     #[serde(rename = "b")]
     started_at: UnixTime,
     #[serde(rename = "u")]
@@ -60,19 +64,32 @@ impl Card {
     pub fn of(session: &Session) -> Self {
         let identity = &session.identity;
         let email = identity.email.as_ref().map(|email| &email.address);
-        let shown = email
-            .or(identity.preferred_username.as_ref())
-            .or(identity.name.as_ref());
         Self {
             id: session.id.clone(),
             provider: session.provider.clone(),
             issuer: identity.issuer.clone(),
             subject: identity.subject.clone(),
-            shown: shown.cloned(),
+            email: email.cloned(),
+            preferred_username: identity.preferred_username.clone(),
             started_at: session.started_at,
             seen_at: session.seen_at,
             absolute_expires_at: session.absolute_expires_at,
         }
+    }
+
+    /// What a person would be called on a list: the address, the preferred user name, or the subject.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        let known = self.email.as_ref().or(self.preferred_username.as_ref());
+        known.unwrap_or(&self.subject)
+    }
+
+    /// The groups that the session is in, except that of its session at the provider.
+    #[must_use]
+    pub fn groups(&self) -> Vec<GroupKey> {
+        let names = self.email.iter().chain(&self.preferred_username);
+        let names = names.map(String::as_str);
+        groups::of_session(&self.id, &self.issuer, &self.subject, names).collect()
     }
 
     pub(super) fn seal(&self, keyring: &Keyring, of: RecordKey) -> Result<Vec<u8>, SealError> {
@@ -81,7 +98,8 @@ impl Card {
             provider: Cow::Borrowed(&self.provider),
             issuer: Cow::Borrowed(&self.issuer),
             subject: Cow::Borrowed(&self.subject),
-            shown: self.shown.as_deref().map(Cow::Borrowed),
+            email: self.email.as_deref().map(Cow::Borrowed),
+            preferred_username: self.preferred_username.as_deref().map(Cow::Borrowed),
             started_at: self.started_at,
             seen_at: self.seen_at,
             absolute_expires_at: self.absolute_expires_at,
@@ -102,7 +120,8 @@ impl Card {
             provider: written.provider.into_owned(),
             issuer: written.issuer.into_owned(),
             subject: written.subject.into_owned(),
-            shown: written.shown.map(Cow::into_owned),
+            email: written.email.map(Cow::into_owned),
+            preferred_username: written.preferred_username.map(Cow::into_owned),
             started_at: written.started_at,
             seen_at: written.seen_at,
             absolute_expires_at: written.absolute_expires_at,

@@ -3,10 +3,10 @@
 
 use std::sync::OnceLock;
 
-use super::Session;
+use super::log_name::{self, SessionName};
 use super::record::GroupKey;
 use super::ticket::hash;
-use crate::oidc::claims::Identity;
+use super::{Session, SessionId};
 
 /// The groups of one session, made when they are first asked for.
 #[derive(Debug, Clone, Default)]
@@ -25,11 +25,32 @@ pub fn of_provider_session(issuer: &str, sid: &str) -> GroupKey {
     group(&[b"sid", issuer.as_bytes(), sid.as_bytes()])
 }
 
-/// All sessions of whoever is called so: by subject, e-mail address or preferred user name, whatever
-/// provider says it, in whatever case.
+/// All sessions of whoever is called so: by subject, e-mail address, preferred user name, or the name
+/// that logs have for people ([`log_name::of_person`]), whatever provider says it, in whatever case.
 #[must_use]
 pub fn of_user(name: &str) -> GroupKey {
     group(&[b"user", name.to_lowercase().as_bytes()])
+}
+
+/// The session that logs call so ([`SessionName`]).
+#[must_use]
+pub fn of_name(name: &str) -> GroupKey {
+    group(&[b"name", name.to_lowercase().as_bytes()])
+}
+
+/// Everything by which a session can be ended with others, except what its provider calls it.
+pub(super) fn of_session<'a>(
+    id: &SessionId,
+    issuer: &str,
+    subject: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> impl Iterator<Item = GroupKey> {
+    let in_logs = of_user(&log_name::of_person(issuer, subject));
+    let own = of_name(SessionName::of(id).as_str());
+    let names = names.map(of_user).collect::<Vec<_>>();
+    [of_person(issuer, subject), of_user(subject), in_logs, own]
+        .into_iter()
+        .chain(names)
 }
 
 impl Session {
@@ -37,20 +58,14 @@ impl Session {
     #[must_use]
     pub fn groups(&self) -> &[GroupKey] {
         self.groups.0.get_or_init(|| {
-            let Identity {
-                issuer, subject, ..
-            } = &self.identity;
+            let identity = &self.identity;
+            let (issuer, subject) = (&identity.issuer, &identity.subject);
             let sid = self.provider_sid.as_deref();
             let sid = sid.map(|sid| of_provider_session(issuer, sid));
-            let email = self.identity.email.as_ref().map(|email| &email.address);
-            let names = [
-                Some(subject),
-                email,
-                self.identity.preferred_username.as_ref(),
-            ];
-            let names = names.into_iter().flatten().map(|name| of_user(name));
-            let person = of_person(issuer, subject);
-            std::iter::once(person).chain(sid).chain(names).collect()
+            let email = identity.email.as_ref().map(|email| &email.address);
+            let names = email.into_iter().chain(&identity.preferred_username);
+            let all = of_session(&self.id, issuer, subject, names.map(String::as_str));
+            all.chain(sid).collect()
         })
     }
 }

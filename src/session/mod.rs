@@ -16,6 +16,7 @@ pub mod evidence;
 pub mod groups;
 pub mod lifetime;
 pub mod loaded;
+pub mod log_name;
 pub mod names;
 mod payload;
 pub mod pending;

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::card::Card;
 use super::ending::{Ending, Whom};
 use super::record::GroupKey;
 use super::{Session, SessionId};
@@ -63,17 +64,29 @@ impl Revocations {
     /// Whether it was ended.
     #[must_use]
     pub fn has(&self, session: &Session) -> bool {
-        self.watermark
-            .is_some_and(|mark| session.started_at <= mark)
-            || self.sessions.contains_key(&session.id)
-            || (!self.groups.is_empty() && self.has_group(session))
+        let groups = || session.groups().iter();
+        self.names(&session.id, session.started_at, groups)
     }
 
-    fn has_group(&self, session: &Session) -> bool {
-        session.groups().iter().any(|group| {
+    /// Whether the session of this card, in these groups, was ended.
+    #[must_use]
+    pub fn has_card(&self, card: &Card, groups: &[GroupKey]) -> bool {
+        self.names(&card.id, card.started_at, || groups.iter())
+    }
+
+    fn names<'a, I: Iterator<Item = &'a GroupKey>>(
+        &self,
+        id: &SessionId,
+        started_at: UnixTime,
+        groups: impl FnOnce() -> I,
+    ) -> bool {
+        let is_over = |group: &GroupKey| {
             let listed = self.groups.get(group);
-            listed.is_some_and(|listed| session.started_at <= listed.begun_until)
-        })
+            listed.is_some_and(|listed| started_at <= listed.begun_until)
+        };
+        self.watermark.is_some_and(|mark| started_at <= mark)
+            || self.sessions.contains_key(id)
+            || (!self.groups.is_empty() && groups().any(is_over))
     }
 
     fn raise(&mut self, mark: UnixTime) {

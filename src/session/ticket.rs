@@ -23,7 +23,7 @@ const KEY_LEN: usize = 32;
 pub(super) const TICKET_LEN: usize = sealed_len(1 + ID_LEN + KEY_LEN);
 /// How long a store keeps a session that is over. It admits to nothing, but tells whose it was: a
 /// sign-out then reaches the provider all the same.
-const LINGER: Duration = Duration::from_hours(1);
+pub const LINGER: Duration = Duration::from_hours(1);
 
 /// A ticket. `Debug` shows none of it.
 #[derive(Clone)]

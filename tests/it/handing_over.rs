@@ -92,7 +92,10 @@ fn a_successor_takes_over_under_load_and_loses_no_request() {
 fn sessions_on_disk_are_handed_on_under_load() {
     let (provider, app) = (TestProvider::start(), Upstream::start());
     let kept = "store: disk, disk: { path: sessions }, ";
-    let mut gate = OwnProcess::keeping(kept, provider.issuer(), &app.url());
+    let socket = tempfile::tempdir().unwrap();
+    let socket = socket.path().join("admin.sock");
+    let admin = format!("admin: {{ address: \"unix:{}\" }}", socket.display());
+    let mut gate = OwnProcess::keeping(kept, &admin, provider.issuer(), &app.url());
     let alice = gate.signed_in(&provider, "alice");
     let (stop, answered) = (
         Arc::new(AtomicBool::new(false)),
@@ -122,6 +125,18 @@ fn sessions_on_disk_are_handed_on_under_load() {
     for client in clients {
         client.join().expect("nobody was signed out");
     }
+    // So is the socket of whoever looks after the gate.
+    let ended = Command::new(env!("CARGO_BIN_EXE_sidegate"))
+        .args(["sessions", "revoke", "--user", "alice"])
+        .current_dir(gate.folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert_eq!(said, "1 session is over\n", "{ended:?}");
+    assert_eq!(
+        alice.clone().fetch("GET", "https://gate.test/x", "").status,
+        401
+    );
 }
 
 // Q9: what was under way is finished by the process that began it.

@@ -89,6 +89,8 @@ mod log_lines; // each line of the log is one JSON object, whatever was sent
 #[cfg(test)]
 mod login; // a login lands where it started, and the app knows who it is
 #[cfg(test)]
+mod looking_after; // operators see who is signed in and end sessions, over a socket of their own
+#[cfg(test)]
 mod memory; // what attackers and slow people hold of it is bounded, and given back
 #[cfg(test)]
 mod missing_files; // a file that is not there is not done without

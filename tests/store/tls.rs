@@ -70,6 +70,7 @@ impl Files {
     /// What we need to know to speak with it.
     pub(crate) fn client(&self) -> RedisTls {
         RedisTls {
+            ca_file: None,
             ca: Some(self.ca.clone().into_bytes()),
             own: Some((
                 self.own.0.clone().into_bytes(),

@@ -7,11 +7,12 @@ use http::{HeaderValue, Method, StatusCode, Version};
 
 use crate::app::iso_time::Timestamp;
 use crate::app::log_line::{Level, Line};
-use crate::app::log_names::{SessionName, SessionNames, UserName, write_client_address};
+use crate::app::log_names::{SessionNames, UserName, write_client_address};
 use crate::app::log_sink::{LogSink, Worth};
 use crate::app::reference::Reference;
 use crate::app::respond::fault::{Blame, Fault};
 use crate::gate::client_address::ClientAddress;
+use crate::session::log_name::SessionName;
 
 /// The most bytes of a path, of a user agent, and of anything else that is written.
 const LONGEST_PATH: usize = 1024;

@@ -33,7 +33,7 @@ impl Sessions {
         self.end_one(ending, Some(ticket.record_key())).await;
     }
 
-    async fn end_one(self: &Arc<Self>, ending: Ending, key: Option<RecordKey>) {
+    pub(super) async fn end_one(self: &Arc<Self>, ending: Ending, key: Option<RecordKey>) {
         self.ended.take_in([ending.clone()], self.clock.now());
         if let Some(key) = key {
             self.copies().remove(key);
@@ -127,16 +127,24 @@ impl Sessions {
         self.places.current.is_some() || self.places.shared.is_some()
     }
 
+    /// Whether what was ended stays so when this process ends.
+    #[must_use]
+    pub fn endings_last(&self) -> bool {
+        self.places.current.is_some() || self.notice_boards().next().is_some()
+    }
+
     /// Where endings are kept: what is shared, and what outlives the process.
     pub(super) fn notice_boards(&self) -> impl Iterator<Item = &Arc<AnyStore>> {
-        let own = self.places.current.iter();
-        let own = own.filter(|_| self.places.shared.is_none());
-        self.places.shared.iter().chain(own)
+        let places = &self.places;
+        let own = places.current.iter().chain(&places.endings);
+        let own = own.filter(|_| places.shared.is_none());
+        places.shared.iter().chain(own)
     }
 
     async fn announced(&self, ending: &Ending) -> bool {
         // What is in one process's store is gone from it by now.
-        let Some(store) = &self.places.shared else {
+        let board = self.places.shared.as_ref().or(self.places.endings.as_ref());
+        let Some(store) = board else {
             return true;
         };
         let told = store.announce(&ending.to_bytes(), ending.until).await;
@@ -146,7 +154,7 @@ impl Sessions {
         told.is_ok()
     }
 
-    async fn removed(&self, key: RecordKey) -> bool {
+    pub(super) async fn removed(&self, key: RecordKey) -> bool {
         for store in self.stores() {
             if let Err(error) = store.remove(key).await {
                 tracing::warn!(reason = %error, "a session that was ended is still in the store");

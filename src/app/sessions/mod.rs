@@ -9,6 +9,7 @@
 mod copies;
 mod ending;
 mod listening;
+pub mod listing;
 mod places;
 mod turn;
 
@@ -479,7 +480,7 @@ impl Sessions {
 
     /// Gives up what only one process has at a time: whatever is written later is not kept.
     pub async fn close(&self) {
-        for store in self.stores() {
+        for store in self.stores().chain(&self.places.endings) {
             store.close().await;
         }
     }

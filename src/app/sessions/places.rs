@@ -22,6 +22,8 @@ pub struct Places {
     pub previous: Previous,
     /// What other processes use, too: there it is said who renews a session, and what was ended.
     pub shared: Option<Arc<AnyStore>>,
+    /// Where it is kept which sessions in cookies were ended, for whoever comes after this process.
+    pub endings: Option<Arc<AnyStore>>,
 }
 
 /// How this process came to be.
@@ -71,10 +73,20 @@ impl Places {
             StoreKind::Redis(_) => shared.clone(),
             kind => open(kind, clock, arrival).await?.map(Arc::new),
         };
+        let endings = match (&settings.endings, &previous) {
+            (None, _) => None,
+            // One process has the file once.
+            (Some(_), Previous::Store(store)) => Some(Arc::clone(store)),
+            (Some(path), Previous::None | Previous::Cookies) => {
+                let kind = StoreKind::Disk(path.clone());
+                open(&kind, clock, arrival).await?.map(Arc::new)
+            }
+        };
         Ok(Self {
             current,
             previous,
             shared,
+            endings,
         })
     }
 }

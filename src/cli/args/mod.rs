@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use super::{Demo, DevProvider, Exit, Invocation, Local, Start, version};
+use super::{Demo, DevProvider, Exit, Invocation, Local, Start, sessions, version};
 use crate::config::environment::Environment;
 use crate::config::flags::Flags;
+use crate::server::admin::Which;
 
 /// Where a configuration is looked for when none is named.
 const DEFAULT_FILES: [&str; 2] = ["sidegate.yaml", "/etc/sidegate/sidegate.yaml"];
@@ -105,6 +106,11 @@ enum Command {
     },
     /// Ask a running gate whether it is ready
     Healthcheck,
+    /// See who is signed in at a running gate, and end sessions
+    Sessions {
+        #[command(subcommand)]
+        command: SessionsCommand,
+    },
     /// Say the version
     Version {
         /// As JSON
@@ -119,6 +125,39 @@ enum ConfigCommand {
     Show,
     /// The JSON Schema of the configuration, for editors
     Schema,
+}
+
+#[derive(Debug, Subcommand)]
+enum SessionsCommand {
+    /// The sessions that the store has
+    List {
+        /// Only those of this person: subject, e-mail address, user name, or the name in logs
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End sessions, at every gate that shares them
+    Revoke {
+        #[command(flatten)]
+        which: Revoked,
+    },
+}
+
+/// Which sessions are ended.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Revoked {
+    /// Those of this person: subject, e-mail address, user name, or the name in logs
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// The one that lists and logs call so
+    #[arg(long, value_name = "NAME")]
+    session: Option<String>,
+    /// Everybody's
+    #[arg(long)]
+    all: bool,
 }
 
 /// The form of what `check` says.
@@ -246,6 +285,7 @@ pub fn parse(
             Ok(local(Local::ConfigSchema))
         }
         Some(Command::Healthcheck) => Ok(local(Local::Healthcheck(whence()?))),
+        Some(Command::Sessions { command }) => Ok(local(Local::Sessions(command.act(), whence()?))),
         Some(Command::Version { json }) => {
             start.nothing("version")?;
             let form = if json {
@@ -254,6 +294,31 @@ pub fn parse(
                 version::Form::Plain
             };
             Ok(local(Local::Version(form)))
+        }
+    }
+}
+
+impl SessionsCommand {
+    fn act(self) -> sessions::Act {
+        match self {
+            Self::List { user, json } => {
+                let form = if json {
+                    sessions::Form::Json
+                } else {
+                    sessions::Form::Table
+                };
+                sessions::Act::List(user.map_or(Which::Everybody, Which::User), form)
+            }
+            Self::Revoke { which } => sessions::Act::Revoke(match which {
+                Revoked {
+                    user: Some(user), ..
+                } => Which::User(user),
+                Revoked {
+                    session: Some(session),
+                    ..
+                } => Which::Session(session),
+                Revoked { all: _, .. } => Which::Everybody,
+            }),
         }
     }
 }

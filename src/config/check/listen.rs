@@ -24,6 +24,7 @@ pub(super) struct Around<'a> {
     pub(super) public_url: Option<&'a PublicUrl>,
     pub(super) trusted_proxies: &'a TrustedProxies,
     pub(super) probes: Option<SocketAddr>,
+    pub(super) admin: Option<&'a std::path::Path>,
 }
 
 /// `listen`: at least one address, none twice, none that of the probes.
@@ -68,6 +69,13 @@ pub(super) fn listeners(
                 &item.key("address"),
                 "the probes are answered on this address",
                 "choose another port",
+            );
+        }
+        if matches!(&address, ListenAddress::Unix(path) if around.admin == Some(path)) {
+            findings.fault(
+                &item.key("address"),
+                "this is the socket of `admin`",
+                "choose another path",
             );
         }
         listeners.push(ListenSettings {
@@ -229,6 +237,26 @@ pub(crate) fn probes(file: &ConfigFile, findings: &mut Findings<'_>) -> Option<S
     match written {
         None => Some(SocketAddr::from(PROBES)),
         Some(text) => tcp(text, &Path::root("probes").key("address"), findings),
+    }
+}
+
+/// `admin`: a file of one user, since whoever speaks there can sign anybody out.
+pub(crate) fn admin(file: &ConfigFile, findings: &mut Findings<'_>) -> Option<PathBuf> {
+    let written = file.admin.as_ref()?;
+    let here = Path::root("admin");
+    let remedy = "write it like `unix:/run/sidegate/admin.sock`";
+    let Some(address) = &written.address else {
+        findings.fault(&here, "nobody says where it is", remedy);
+        return None;
+    };
+    let path = address.strip_prefix("unix:").map(PathBuf::from);
+    match path.filter(|path| path.is_absolute()) {
+        Some(path) => Some(path),
+        None => {
+            let what = "not a Unix socket with its whole path";
+            findings.fault(&here.key("address"), what, remedy);
+            None
+        }
     }
 }
 

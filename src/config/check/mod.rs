@@ -23,24 +23,26 @@ mod upstream_url;
 mod upstreams;
 
 pub(crate) use self::findings::{Findings, Origin};
-pub(crate) use self::listen::probes;
+pub(crate) use self::listen::{admin, probes};
 
 use super::Config;
 use super::tree::Path;
 use super::written::ConfigFile;
 use crate::gate::routes::Route;
-use crate::proxy::{Qualification, UpstreamSettings};
+use crate::proxy::{Qualification, UpstreamAddress, UpstreamSettings};
 
 /// Checks all of `file`; nothing, where `findings` has faults afterwards.
 pub(crate) fn check(file: &ConfigFile, findings: &mut Findings<'_>) -> Option<Config> {
     let public_url = settings::public_url(file, findings);
     let prefix = settings::prefix(file, findings);
     let probes = probes(file, findings);
+    let admin = admin(file, findings);
     let trusted_proxies = listen::trusted_proxies(file, findings);
     let around = listen::Around {
         public_url: public_url.as_ref(),
         trusted_proxies: &trusted_proxies,
         probes,
+        admin: admin.as_deref(),
     };
     let listen = listen::listeners(file, around, findings);
     let limits = settings::limits(file, findings);
@@ -52,6 +54,7 @@ pub(crate) fn check(file: &ConfigFile, findings: &mut Findings<'_>) -> Option<Co
     let session = session::check(file, public_url.as_ref(), findings);
     let upstreams = upstreams::check(file, qualification(file), findings);
     let routes = routes::check(file, &routes::Around::new(file, &public), findings);
+    refuse_own(&upstreams, admin.as_deref(), findings);
     warn_of_unused(&upstreams, &routes, findings);
     let login = settings::login(file, findings);
     let pages = pages::check(file, findings);
@@ -65,6 +68,7 @@ pub(crate) fn check(file: &ConfigFile, findings: &mut Findings<'_>) -> Option<Co
         prefix: prefix?,
         listen,
         probes: probes?,
+        admin,
         trusted_proxies,
         providers,
         session: session?,
@@ -92,6 +96,27 @@ fn qualification(file: &ConfigFile) -> Qualification {
 
 fn several(file: &ConfigFile) -> bool {
     file.providers.as_ref().is_some_and(|all| all.len() > 1)
+}
+
+/// Whoever asks as this process may end every session: what browsers send must not get there.
+fn refuse_own(
+    upstreams: &[UpstreamSettings],
+    admin: Option<&std::path::Path>,
+    findings: &mut Findings<'_>,
+) {
+    let is_admin = |address: &UpstreamAddress| match address {
+        UpstreamAddress::Unix(path) => admin == Some(path),
+        UpstreamAddress::Tcp { .. } => false,
+    };
+    for upstream in upstreams {
+        if upstream.addresses.iter().any(is_admin) {
+            findings.fault(
+                &Path::root("upstreams").key(&upstream.name),
+                "this is the socket of `admin`",
+                "name the socket of the app",
+            );
+        }
+    }
 }
 
 /// An app that no route leads to is guarded by nothing, since nothing reaches it.

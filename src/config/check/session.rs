@@ -1,5 +1,6 @@
 //! `session`: how sessions are kept.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::providers::Public;
@@ -88,13 +89,19 @@ fn stores(
         );
     }
     let uses_disk = [Some(current), previous].contains(&Some(StoreWritten::Disk));
-    if written.disk.is_some() && !uses_disk {
+    // Beside cookies it keeps which sessions were ended, unless all gates are told of those.
+    let keeps_endings = current == StoreWritten::Cookie && written.redis.is_none();
+    if written.disk.is_some() && !uses_disk && !keeps_endings {
         findings.warn(
             &here.key("disk"),
             "nothing is kept there: neither `store` nor `previous_store` is `disk`",
             "take the key away, or write `store: disk`",
         );
     }
+    let endings = match &written.disk {
+        Some(_) if keeps_endings => Some(disk_path(written, here, findings)?),
+        _ => None,
+    };
     let redis = (written.redis.as_ref())
         .map(|redis| redis_settings(redis, &here.key("redis"), public, findings));
     let mut place = |kind| store(kind, written, here, redis.as_ref(), findings);
@@ -110,6 +117,7 @@ fn stores(
             None => None,
             Some(settings) => Some(settings?),
         },
+        endings,
         single_instance: written.single_instance.unwrap_or(false),
     })
 }
@@ -155,6 +163,7 @@ fn redis_settings(
             return None;
         }
         tls.ca = std::fs::read(&ca.file).ok();
+        tls.ca_file = Some(ca.file.clone());
     }
     if let Some(prefix) = &written.prefix {
         match Prefix::parse(prefix) {
@@ -179,19 +188,7 @@ fn store(
     match kind {
         StoreWritten::Cookie => Some(StoreKind::Cookie),
         StoreWritten::Memory => Some(StoreKind::Memory),
-        StoreWritten::Disk => {
-            let path = written.disk.as_ref().and_then(|disk| disk.path.clone());
-            let folder = findings.environment().state_directory();
-            let path = path.or_else(|| Some(folder?.join(STORE_FILE)));
-            if path.is_none() {
-                findings.fault(
-                    &here.key("disk"),
-                    "there is no state directory to keep sessions in",
-                    "write `disk: { path: PATH }`, or set STATE_DIRECTORY",
-                );
-            }
-            Some(StoreKind::Disk(path?))
-        }
+        StoreWritten::Disk => Some(StoreKind::Disk(disk_path(written, here, findings)?)),
         StoreWritten::Redis => match redis {
             Some(settings) => Some(StoreKind::Redis(Box::new(settings.clone()?))),
             None => {
@@ -204,6 +201,24 @@ fn store(
             }
         },
     }
+}
+
+fn disk_path(
+    written: &SessionWritten,
+    here: &Path,
+    findings: &mut Findings<'_>,
+) -> Option<PathBuf> {
+    let path = written.disk.as_ref().and_then(|disk| disk.path.clone());
+    let folder = findings.environment().state_directory();
+    let path = path.or_else(|| Some(folder?.join(STORE_FILE)));
+    if path.is_none() {
+        findings.fault(
+            &here.key("disk"),
+            "there is no state directory to keep sessions in",
+            "write `disk: { path: PATH }`, or set STATE_DIRECTORY",
+        );
+    }
+    path
 }
 
 fn limits(written: &SessionWritten, here: &Path, findings: &mut Findings<'_>) -> SessionLimits {

@@ -26,7 +26,7 @@ fn the_environment_brings_text_and_never_structure() {
     let file = read_good("prefix: ${NAME}\npages:\n  support: x ${PORT}${EMPTY} y\n");
     assert_eq!(file.prefix.as_deref(), Some("a: [b, c]"));
     assert_eq!(file.pages.unwrap().support.as_deref(), Some("x 8080 y"));
-    let file = read_good("limits:\n  connections: ${PORT}\nprefix: \"${PORT}\"\nadmin: null\n");
+    let file = read_good("limits:\n  connections: ${PORT}\nprefix: \"${PORT}\"\nbearer: null\n");
     assert_eq!(file.limits.unwrap().connections, Some(8080));
     assert_eq!(file.prefix.as_deref(), Some("${PORT}"));
     // An empty variable is an empty text, not an absent key.
@@ -93,8 +93,9 @@ fn a_key_that_stands_twice_is_a_fault() {
 // What a later version brings may be said to be off, and is never ignored.
 #[test]
 fn a_key_of_a_later_version_may_only_be_off() {
-    read_good("admin: null\nbearer: []\n");
-    for text in ["admin: {address: x}\n", "bearer: [{issuer: x}]\n"] {
+    read_good("bearer: null\n");
+    read_good("bearer: []\n");
+    for text in ["bearer: {issuer: x}\n", "bearer: [{issuer: x}]\n"] {
         let found = faults(text);
         assert!(
             found.len() == 1 && found[0].contains("not yet"),

@@ -33,8 +33,8 @@ pub struct ConfigFile {
     pub listen: Option<Vec<ListenWritten>>,
     /// Where `/livez`, `/readyz`, `/metrics` and `/status` are answered.
     pub probes: Option<ProbesWritten>,
-    /// Not yet: sessions, log level and reload over a socket.
-    pub admin: Option<Later>,
+    /// The socket over which whoever looks after this process sees and ends sessions. Default: none.
+    pub admin: Option<AdminWritten>,
     /// Whose forwarded headers are believed. Default: nobody's.
     pub trusted_proxies: Option<TrustedProxiesWritten>,
     /// The path of our own endpoints. Default: `/oauth2`.
@@ -142,6 +142,14 @@ pub enum RedirectWritten {
 #[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct ProbesWritten {
     /// `IP:PORT`. Default: `127.0.0.1:4181`.
+    pub address: Option<String>,
+}
+
+/// The socket for whoever looks after this process.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct AdminWritten {
+    /// `unix:/PATH`; the file is for its owner alone, and only that user and root are heard. Needed.
     pub address: Option<String>,
 }
 

@@ -34,7 +34,7 @@ pub struct SessionWritten {
     pub single_instance: Option<bool>,
     /// The store that people move away from. Default: none.
     pub previous_store: Option<StoreWritten>,
-    /// The file that holds sessions.
+    /// The file that holds sessions, or which of those in cookies were ended.
     pub disk: Option<DiskWritten>,
 }
 

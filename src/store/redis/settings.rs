@@ -70,6 +70,8 @@ pub enum Address {
 pub struct RedisTls {
     /// Certificates in PEM, one of which must vouch for the server; none leaves it to Mozilla's.
     pub ca: Option<Vec<u8>>,
+    /// The file that these came from, for whoever shows the settings.
+    pub ca_file: Option<PathBuf>,
     /// Our own certificate and its key, both in PEM.
     pub own: Option<(Vec<u8>, Secret)>,
 }
@@ -181,6 +183,29 @@ impl RedisSettings {
         Ok(settings)
     }
 
+    /// The address, without user and password.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() {
+            "rediss"
+        } else {
+            "redis"
+        };
+        let all = |nodes: &[Address]| {
+            let nodes: Vec<_> = nodes.iter().map(ToString::to_string).collect();
+            nodes.join(",")
+        };
+        match &self.place {
+            Place::Single(Address::Unix(path), _) => format!("unix://{}", path.display()),
+            Place::Single(address, 0) => format!("{scheme}://{address}"),
+            Place::Single(address, database) => format!("{scheme}://{address}/{database}"),
+            Place::Sentinel { master, sentinels } => {
+                format!("{scheme}+sentinel://{}/{master}", all(sentinels))
+            }
+            Place::Cluster(nodes) => format!("{scheme}+cluster://{}", all(nodes)),
+        }
+    }
+
     /// A Redis at this place, reached in the clear by the default user, with the default limits.
     #[must_use]
     pub fn at(place: Place) -> Self {
@@ -272,6 +297,7 @@ impl fmt::Debug for RedisTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisTls")
             .field("ca", &self.ca.is_some())
+            .field("ca_file", &self.ca_file)
             .field("own", &self.own.is_some())
             .finish()
     }

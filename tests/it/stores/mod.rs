@@ -37,14 +37,15 @@ impl Kept {
         ["cookie", "memory", "disk", "redis"].map(Self::of).into()
     }
 
-    /// The store of this name, with nothing in it; `cookie with redis` is what its name says.
+    /// The store of this name, with nothing in it; `cookie with redis` and `cookie with disk` are what
+    /// their names say.
     pub(crate) fn of(word: &'static str) -> Self {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("sessions");
         let redis = word.contains("redis").then(|| Server::start(&[]));
         let (store, _) = word.split_once(' ').unwrap_or((word, ""));
         let mut settings = format!("store: {store}");
-        if store == "disk" {
+        if word.contains("disk") {
             settings = format!("{settings}, disk: {{ path: {} }}", path.display());
         }
         if let Some(redis) = &redis {

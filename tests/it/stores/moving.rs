@@ -1,6 +1,9 @@
 //! A restart, and moving from one place to another: nobody signs in again for it.
 
+use std::time::Duration;
+
 use super::{HOUR, Kept, sent, status};
+use crate::support::browser::Browser;
 use crate::support::instance::PUBLIC;
 
 // U4: a restart is nobody's sign-out, and what was signed out stays so.
@@ -17,15 +20,37 @@ fn a_restart_ends_nobody_whose_session_is_on_disk_and_revives_nobody() {
     for _ in 0..3 {
         let gate = kept.gate(&provider, &app, "");
         gate.await_providers();
-        let moved = |browser: &crate::support::browser::Browser| {
-            browser.clone().resolve(PUBLIC, gate.address)
-        };
+        let moved = |browser: &Browser| browser.clone().resolve(PUBLIC, gate.address);
         assert_eq!(status(&mut moved(&alice)), 200);
         assert_eq!(status(&mut moved(&copy)), 401);
         gate.clock.advance(HOUR);
         assert_eq!(status(&mut moved(&alice)), 200);
         // The process ends when what it has begun is written.
     }
+}
+
+// F16: sessions in cookies that were ended stay so over a restart, where there is a file for it.
+#[test]
+fn a_restart_revives_no_cookie_whose_end_is_on_disk() {
+    let kept = Kept::of("cookie with disk");
+    let world = kept.world(", single_instance: true");
+    let (mut alice, bob) = (world.signed_in("alice"), world.signed_in("bob"));
+    let (copy, elsewhere) = (alice.clone(), world.signed_in("bob"));
+    let out = format!("{PUBLIC}/oauth2/sign_out");
+    assert_eq!(alice.submit(&out, PUBLIC, "").status, 303);
+    let mut claims = world.provider.logout_claims("dashboards", "u-bob", "x");
+    claims.as_object_mut().unwrap().remove("sid");
+    world.gate.clock.advance(Duration::from_secs(1));
+    let later = world.signed_in("alice");
+    let token = world.provider.sign("logout+jwt", &claims);
+    assert_eq!(crate::backchannel::logout(&world.gate, &token).status, 200);
+    let (provider, app) = (world.provider, world.app);
+    drop(world.gate);
+    let gate = kept.gate(&provider, &app, "");
+    gate.await_providers();
+    let there = |browser: Browser| status(&mut browser.resolve(PUBLIC, gate.address));
+    assert_eq!((there(copy), there(bob), there(elsewhere)), (401, 401, 401));
+    assert_eq!(there(later), 200, "who was not ended goes on");
 }
 
 // Nobody signs in anew because the operator chose another place; and whoever moved has moved.

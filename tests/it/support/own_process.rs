@@ -57,14 +57,19 @@ impl OwnProcess {
 
     /// Before `app`, for people whom the provider with this issuer vouches for.
     pub(crate) fn for_people_of(issuer: &str, app: &str) -> Self {
-        Self::keeping("", issuer, app)
+        Self::keeping("", "", issuer, app)
     }
 
-    /// The same, with sessions kept as these `settings` of `session` say, such as `store: memory, `.
-    pub(crate) fn keeping(settings: &str, issuer: &str, app: &str) -> Self {
+    /// The same, with sessions kept as these `settings` of `session` say, such as `store: memory, `, and
+    /// with these `lines` more.
+    pub(crate) fn keeping(settings: &str, lines: &str, issuer: &str, app: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let signed_in = "routes: [{ access: signed_in }]";
-        write_config(folder.path(), app, &format!("{ANYWHERE}\n{signed_in}"));
+        write_config(
+            folder.path(),
+            app,
+            &format!("{ANYWHERE}\n{signed_in}\n{lines}"),
+        );
         let file = folder.path().join("sidegate.yaml");
         let text = std::fs::read_to_string(&file).unwrap();
         let text = text.replace("https://127.0.0.1:1", issuer);
