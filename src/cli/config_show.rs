@@ -493,7 +493,7 @@ mod tests {
         let others = [
             stored("store: memory, previous_store: disk, disk: { path: /var/x }"),
             stored("disk: { path: /var/x }, single_instance: true"),
-            stored("store: disk, disk: { path: /var/x }"),
+            stored("store: disk, disk: { path: /var/x }, max_per_user: 3"),
             stored(
                 "store: redis, previous_store: cookie, redis: { url: \"rediss://[::1]:1/2\", username: a, prefix: b }",
             ),

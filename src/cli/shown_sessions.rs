@@ -48,6 +48,7 @@ pub(super) fn session(config: &Config) -> Shown {
         ("cookie", cookie),
         ("single_instance", Shown::word(store.single_instance)),
     ])
+    .with("max_per_user", session.max_per_user.map(Shown::word))
     .with("redis", store.shared.as_ref().map(redis))
     .with(
         "previous_store",

@@ -123,6 +123,8 @@ pub struct SessionSettings {
     pub cookie: CookieSettings,
     /// Where they are kept.
     pub store: StoreSettings,
+    /// How many a person may have at a time.
+    pub max_per_user: Option<usize>,
 }
 
 /// Where sessions are kept.

@@ -16,7 +16,7 @@ pub enum Endpoint {
     SignIn,
     /// `sign_out`: ends the session, or asks whether to.
     SignOut,
-    /// `userinfo`: who am I.
+    /// `userinfo`: who am I; and, sent there, the end of one's other sessions.
     UserInfo,
     /// `backchannel_logout`: the provider ends sessions.
     BackchannelLogout,
@@ -27,7 +27,7 @@ const TABLE: &[(&str, Endpoint, &str)] = &[
     ("/start", Endpoint::Start, "GET, HEAD"),
     ("/sign_in", Endpoint::SignIn, "GET, HEAD"),
     ("/sign_out", Endpoint::SignOut, "GET, HEAD, POST"),
-    ("/userinfo", Endpoint::UserInfo, "GET, HEAD"),
+    ("/userinfo", Endpoint::UserInfo, "GET, HEAD, POST"),
     ("/backchannel_logout", Endpoint::BackchannelLogout, "POST"),
 ];
 

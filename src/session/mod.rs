@@ -82,6 +82,15 @@ pub struct Session {
     pub groups: SessionGroups,
 }
 
+impl Session {
+    /// Whether `other` is the same subject of the same issuer.
+    #[must_use]
+    pub fn is_of_same_person(&self, other: &Self) -> bool {
+        let (own, other) = (&self.identity, &other.identity);
+        own.issuer == other.issuer && own.subject == other.subject
+    }
+}
+
 /// What a provider gave so that it can be asked again without the person (RFC 6749 section 1.5).
 #[derive(Debug, Clone)]
 pub struct Grant {

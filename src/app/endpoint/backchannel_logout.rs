@@ -3,12 +3,6 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use http::HeaderMap;
-use http::header::CONTENT_TYPE;
-use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
-
 use super::Visit;
 use super::parameters::Parameters;
 use crate::app::audit::AuditEvent;
@@ -19,27 +13,12 @@ use crate::oidc::logout_token::{self, LONGEST_LIFE, LogoutToken, Whose};
 use crate::provider::Provider;
 use crate::session::ending::{Ending, Whom};
 use crate::session::groups;
+use aws_lc_rs::digest::{SHA256, digest};
 
-/// The most bytes of a request: a token and little else.
-const MOST_BYTES: usize = 64 * 1024;
-/// How long they may take.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How far the provider's clock may be behind ours.
 const CLOCK_SKEW: Duration = Duration::from_secs(30);
 /// How long what makes a token good once only is remembered: longer than it is good.
 const REMEMBERED: Duration = Duration::from_mins(15);
-
-/// The form that a provider sends; nothing, where it is none, or too long, or does not come.
-pub async fn read_form(headers: &HeaderMap, body: &mut Incoming) -> Option<String> {
-    let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return None;
-    }
-    let read = Limited::new(body, MOST_BYTES).collect();
-    let read = tokio::time::timeout(PATIENCE, read).await.ok()?.ok()?;
-    String::from_utf8(read.to_bytes().to_vec()).ok()
-}
 
 /// Ends what the logout token of `form` names. It needs no session and no cookie, and sets none.
 pub async fn end(form: Option<String>, visit: &Visit<'_>) -> Reply {

@@ -218,6 +218,16 @@ async fn admit(
     let sessions = &visit.live.sessions;
     let session = sessions.begin(session, &generation.names).await;
     let session = session.map_err(Fault::of_keeping)?;
+    // The same person at the same browser: what it had goes, and is none of those that count.
+    let replaced = visit
+        .session()
+        .filter(|old| old.is_of_same_person(&session));
+    if let Some(most) = generation.config.session.max_per_user {
+        sessions.keep_to(most, &session, replaced).await;
+    }
+    if let Some(replaced) = replaced {
+        sessions.retire(replaced);
+    }
     let (keyring, names) = (&generation.keyring, &generation.names);
     let (session, lines) =
         SessionCookie::write_fitting(session, keyring, names, visit.presented, visit.now)?;

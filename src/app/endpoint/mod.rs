@@ -2,6 +2,7 @@
 
 pub mod backchannel_logout;
 pub mod callback;
+pub mod form;
 pub mod login;
 pub mod parameters;
 pub mod sign_in;
@@ -11,6 +12,7 @@ pub mod userinfo;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
 use hyper::body::Incoming;
 
 use crate::app::audit::{AuditEvent, AuditLog, Occasion};
@@ -20,6 +22,7 @@ use crate::app::reference::LazyReference;
 use crate::app::reply::Reply;
 use crate::base::clock::UnixTime;
 use crate::base::entropy::Entropy;
+use crate::base::origin::Origin;
 use crate::base::return_to::ReturnTo;
 use crate::config::Fragment;
 use crate::gate::client_address::ClientAddress;
@@ -81,6 +84,26 @@ impl Visit<'_> {
         crate::gate::live_session(self.evidence)
     }
 
+    /// Whether the request shows that the person wants it: a form of our own origin, or a link that
+    /// they followed there. Everything else may be another site's doing (security requirement G1).
+    #[must_use]
+    pub fn is_asked_for(&self, facts: &Facts) -> bool {
+        if *facts.method() != Method::POST {
+            return facts.person_on_own_page();
+        }
+        let own = self.generation.config.public_url.origin();
+        let headers = facts.headers();
+        match (headers.get("sec-fetch-site"), headers.get("origin")) {
+            // The browser's own word; an `Origin` beside it may be `null` for reasons of privacy.
+            (Some(site), _) => site == "same-origin",
+            (None, Some(_)) => facts
+                .origin()
+                .is_some_and(|origin| Origin::parse(origin).as_ref() == Ok(own)),
+            // No browser of this decade: without a page there is no other site that could forge it.
+            (None, None) => true,
+        }
+    }
+
     /// The app's home.
     #[must_use]
     pub fn home(&self) -> ReturnTo {
@@ -136,9 +159,13 @@ pub async fn serve(
         Endpoint::Callback(provider) => callback::finish(&provider, &facts, visit).await,
         Endpoint::SignIn => sign_in::show(&facts, visit),
         Endpoint::SignOut => sign_out::end(&facts, visit).await,
-        Endpoint::UserInfo => userinfo::show(&facts, visit),
+        Endpoint::UserInfo if *facts.method() == Method::POST => {
+            let form = form::read(facts.headers(), body).await;
+            userinfo::end_others(&facts, form, visit).await
+        }
+        Endpoint::UserInfo => userinfo::show(&facts, visit).await,
         Endpoint::BackchannelLogout => {
-            let form = backchannel_logout::read_form(facts.headers(), body).await;
+            let form = form::read(facts.headers(), body).await;
             backchannel_logout::end(form, visit).await
         }
     }

@@ -10,7 +10,6 @@ use crate::app::endpoint::parameters::{Parameters, RETURN_TO};
 use crate::app::pages::{AtProvider, ConfirmSignOut, Page, SignedOut};
 use crate::app::reply::{Answer, Reply};
 use crate::app::respond::Fault;
-use crate::base::origin::Origin;
 use crate::base::return_to::ReturnTo;
 use crate::gate::facts::Facts;
 use crate::session::Session;
@@ -37,10 +36,10 @@ pub async fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
         });
         // Without a cookie nobody can tell whose request it is: a form of another site comes without
         // it too, and must not end by our answer the session that it did not show.
-        if !back && *facts.method() == Method::POST && !asked_for(facts, visit) {
+        if !back && *facts.method() == Method::POST && !visit.is_asked_for(facts) {
             return confirm(None, visit);
         }
-        if matches!(visit.evidence, Evidence::StoreDown) && asked_for(facts, visit) {
+        if matches!(visit.evidence, Evidence::StoreDown) && visit.is_asked_for(facts) {
             end_unread(visit).await;
         }
         let at_provider = if back {
@@ -49,13 +48,13 @@ pub async fn end(facts: &Facts, visit: &Visit<'_>) -> Reply {
             AtProvider::MayLive
         };
         let reply = signed_out(at_provider, None, page);
-        return if back || asked_for(facts, visit) {
+        return if back || visit.is_asked_for(facts) {
             cleared(reply, visit)
         } else {
             reply
         };
     };
-    if !asked_for(facts, visit) {
+    if !visit.is_asked_for(facts) {
         return confirm(Some(session), visit);
     }
     visit.teller.tell(&AuditEvent::Logout(session));
@@ -134,23 +133,4 @@ fn cleared(reply: Reply, visit: &Visit<'_>) -> Reply {
         &visit.generation.names,
         visit.presented,
     ))
-}
-
-/// Whether the request shows that the person wants it: a form of our own origin, or a link that
-/// they followed there. Everything else may be another site's doing (security requirement G1).
-fn asked_for(facts: &Facts, visit: &Visit<'_>) -> bool {
-    if *facts.method() != Method::POST {
-        return facts.person_on_own_page();
-    }
-    let own = visit.generation.config.public_url.origin();
-    let headers = facts.headers();
-    match (headers.get("sec-fetch-site"), headers.get("origin")) {
-        // The browser's own word; an `Origin` beside it may be `null` for reasons of privacy.
-        (Some(site), _) => site == "same-origin",
-        (None, Some(_)) => facts
-            .origin()
-            .is_some_and(|origin| Origin::parse(origin).as_ref() == Ok(own)),
-        // No browser of this decade: without a page there is no other site that could forge it.
-        (None, None) => true,
-    }
 }

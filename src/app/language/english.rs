@@ -163,5 +163,8 @@ pub(super) static WORDS: Words = Words {
         absolute_end: "Ends at the latest",
         headers: "The app is told",
         no_headers: "nothing",
+        others: "Also signed in",
+        other: "since {started}, last used {seen}",
+        end_others: "Sign out everywhere else",
     },
 };

@@ -163,5 +163,8 @@ pub(super) static WORDS: Words = Words {
         absolute_end: "Fin au plus tard",
         headers: "Transmis à l’application",
         no_headers: "rien",
+        others: "Aussi connecté",
+        other: "depuis {started}, utilisé pour la dernière fois {seen}",
+        end_others: "Se déconnecter partout ailleurs",
     },
 };

@@ -163,5 +163,8 @@ pub(super) static WORDS: Words = Words {
         absolute_end: "Endet spätestens um",
         headers: "Der Anwendung gesagt",
         no_headers: "nichts",
+        others: "Auch angemeldet",
+        other: "seit {started}, zuletzt benutzt {seen}",
+        end_others: "Überall sonst abmelden",
     },
 };

@@ -163,5 +163,8 @@ pub(super) static WORDS: Words = Words {
         absolute_end: "最終の終了",
         headers: "アプリへの通知",
         no_headers: "なし",
+        others: "ほかのサインイン",
+        other: "{started} から、最終利用 {seen}",
+        end_others: "ほかのすべてからサインアウト",
     },
 };

@@ -163,5 +163,8 @@ pub(super) static WORDS: Words = Words {
         absolute_end: "Termina como tarde",
         headers: "Se dice a la aplicación",
         no_headers: "nada",
+        others: "Otras sesiones",
+        other: "desde {started}, último uso {seen}",
+        end_others: "Cerrar las demás sesiones",
     },
 };

@@ -262,4 +262,7 @@ pub struct WhoAmI {
     pub absolute_end: &'static str,
     pub headers: &'static str,
     pub no_headers: &'static str,
+    pub others: &'static str,
+    pub other: &'static str,
+    pub end_others: &'static str,
 }

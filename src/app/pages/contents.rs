@@ -8,6 +8,7 @@ use minijinja::{Value, context};
 use serde_json::json;
 
 use crate::app::iso_time::Iso;
+use crate::app::sessions::listing::Listed;
 use crate::app::shown::shown;
 use crate::base::clock::UnixTime;
 use crate::base::origin::Origin;
@@ -21,6 +22,8 @@ const LONGEST_NAME: usize = 100;
 const MOST_GROUPS: usize = 30;
 /// The most header names that are shown.
 const MOST_HEADERS: usize = 30;
+/// How many other sessions.
+const MOST_OTHERS: usize = 20;
 
 /// A page that tells of no fault.
 #[derive(Debug)]
@@ -91,8 +94,30 @@ pub struct WhoAmI {
     pub token_expires_in: Option<Duration>,
     /// The names of the identity headers that apps receive.
     pub headers: Vec<String>,
+    /// The person's other sessions, the latest first; absent where nobody looked, or could.
+    pub others: Option<Vec<OtherSession>>,
     /// As in [`ConfirmSignOut::end_session`].
     pub end_session: Option<Origin>,
+}
+
+/// Another session of the same person.
+#[derive(Debug, Clone, Copy)]
+pub struct OtherSession {
+    /// When it began.
+    pub started_at: UnixTime,
+    /// When it was last seen, as of the last time that was written down.
+    pub seen_at: UnixTime,
+}
+
+impl OtherSession {
+    /// What is told of a session on a list.
+    #[must_use]
+    pub fn of(listed: &Listed) -> Self {
+        Self {
+            started_at: listed.card.started_at,
+            seen_at: listed.card.seen_at,
+        }
+    }
 }
 
 /// The name that a person knows themselves by: the address, else a name, else the subject.
@@ -171,6 +196,13 @@ impl WhoAmI {
             .take(MOST_HEADERS)
             .map(|name| clean(name).into())
             .collect();
+        let others = self.others.as_deref().unwrap_or_default();
+        let view = |one: &OtherSession| {
+            context! {
+                started_at => Iso(one.started_at).to_string(),
+                seen_at => Iso(one.seen_at).to_string(),
+            }
+        };
         context! {
             name => name.map(clean),
             email => identity.email.as_ref().map(|email| clean(&email.address)),
@@ -184,6 +216,8 @@ impl WhoAmI {
             idle_expires_at => Iso(now.plus(self.idle_expires_in)).to_string(),
             absolute_expires_at => Iso(now.plus(self.absolute_expires_in)).to_string(),
             headers,
+            others => others.iter().take(MOST_OTHERS).map(view).collect::<Vec<_>>(),
+            more_others => others.len().saturating_sub(MOST_OTHERS),
         }
     }
 
@@ -191,6 +225,14 @@ impl WhoAmI {
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
         let (session, identity) = (&self.session, &self.session.identity);
+        let other = |one: &OtherSession| {
+            json!({
+                "started_at": Iso(one.started_at).to_string(),
+                "seen_at": Iso(one.seen_at).to_string(),
+            })
+        };
+        let others = self.others.as_ref();
+        let others = others.map(|all| all.iter().map(other).collect::<Vec<_>>());
         json!({
             "provider": session.provider,
             "issuer": identity.issuer,
@@ -206,6 +248,7 @@ impl WhoAmI {
             "absolute_expires_in": self.absolute_expires_in.as_secs(),
             "token_expires_in": self.token_expires_in.map(|left| left.as_secs()),
             "headers": self.headers,
+            "other_sessions": others,
         })
     }
 }

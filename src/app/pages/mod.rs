@@ -18,7 +18,9 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use url::form_urlencoded::byte_serialize;
 
-pub use self::contents::{AtProvider, ConfirmSignOut, Page, SignIn, SignedOut, WhoAmI, known_as};
+pub use self::contents::{
+    AtProvider, ConfirmSignOut, OtherSession, Page, SignIn, SignedOut, WhoAmI, known_as,
+};
 pub use self::trial::PagesError;
 use super::iso_time::Iso;
 use super::language::Language;
@@ -174,6 +176,7 @@ impl Pages {
             home => &home,
             // A path, so that the form stays on the page's own origin.
             sign_out => format!("{}{prefix}/sign_out", public_url.path()),
+            userinfo => format!("{}{prefix}/userinfo", public_url.path()),
             support => &support,
             logo => &settings.logo,
         };

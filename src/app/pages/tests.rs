@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::app::respond::samples::{faults, session};
+use crate::app::respond::samples::{faults, other_session, session};
 use crate::base::origin::Origin;
 use crate::oidc::claims::Groups;
 use crate::session::Session;
@@ -48,6 +48,7 @@ fn plain_pages(text: &str) -> Vec<Page> {
         absolute_expires_in: Duration::from_mins(10),
         token_expires_in: None,
         headers: vec![text.to_owned(), text.to_owned()],
+        others: Some(vec![other_session()]),
         end_session: end_session.clone(),
     };
     let mut overage = (*session(text)).clone();

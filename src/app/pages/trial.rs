@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    AtProvider, Circumstances, ConfirmSignOut, Framing, Html, Page, Pages, SignIn, SignedOut,
-    WhoAmI,
+    AtProvider, Circumstances, ConfirmSignOut, Framing, Html, OtherSession, Page, Pages, SignIn,
+    SignedOut, WhoAmI,
 };
 use crate::app::language::Language;
 use crate::app::reference::Reference;
@@ -192,6 +192,10 @@ fn plain_pages(home: &ReturnTo) -> Vec<Page> {
             return_to: home.clone(),
         })
     };
+    let other = OtherSession {
+        started_at: session().started_at,
+        seen_at: session().seen_at,
+    };
     vec![
         sign_in(None),
         sign_in(Some(session())),
@@ -208,6 +212,7 @@ fn plain_pages(home: &ReturnTo) -> Vec<Page> {
             absolute_expires_in: Duration::from_mins(2),
             token_expires_in: None,
             headers: vec!["x-forwarded-user".to_owned()],
+            others: Some(vec![other; 30]),
             end_session: None,
         }),
         Page::KeepFragment(home.clone()),

@@ -11,6 +11,7 @@ use super::details::{
 };
 use super::fault::Fault;
 use super::unmet::Unmet;
+use crate::app::pages::OtherSession;
 use crate::base::clock::UnixTime;
 use crate::base::target::Malformed as MalformedTarget;
 use crate::gate::access::Missing;
@@ -56,6 +57,15 @@ pub(crate) fn session(text: &str) -> Arc<Session> {
         ticket: None,
         groups: SessionGroups::default(),
     })
+}
+
+/// Another session of somebody.
+pub(crate) fn other_session() -> OtherSession {
+    let at = UnixTime::from_seconds(1_000_000_000);
+    OtherSession {
+        started_at: at,
+        seen_at: at,
+    }
 }
 
 /// A condition that is not met, by a rule that reads `text`.

@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -20,6 +21,8 @@ use crate::store::{Store as _, StoreError};
 
 /// The most sessions that a list has.
 pub const MOST_LISTED: usize = 10_000;
+/// How long a session is good for after its browser has another one.
+const RETIRING: Duration = Duration::from_mins(1);
 /// How many records are read at a time.
 const AT_ONCE: usize = 16;
 
@@ -118,11 +121,21 @@ impl Sessions {
         });
     }
 
-    /// Ends the oldest sessions of whoever has `session`, which has just begun, until there are `most`.
-    pub async fn keep_to(self: &Arc<Self>, most: usize, session: &Session) {
+    /// Ends the oldest sessions of whoever has `session`, which has just begun, until there are `most`;
+    /// the one that it replaced does not count.
+    pub async fn keep_to(
+        self: &Arc<Self>,
+        most: usize,
+        session: &Session,
+        replaced: Option<&Arc<Session>>,
+    ) {
         match self.of_same_person(session).await {
             Ok(mut own) => {
-                own.retain(|one| one.card.id != session.id);
+                let replaced = replaced.map(|replaced| &replaced.id);
+                own.retain(|one| one.card.id != session.id && Some(&one.card.id) != replaced);
+                // Nor do those that go by themselves in a moment, having been replaced.
+                let soon = self.clock.now().plus(RETIRING);
+                own.retain(|one| one.ends_at > soon);
                 let others = most.saturating_sub(1);
                 if own.len() > others {
                     self.end_listed(&own.split_off(others)).await;
@@ -132,6 +145,26 @@ impl Sessions {
                 tracing::warn!(reason = %error, "how many sessions a person has is not known");
             }
         }
+    }
+
+    /// Lets a session go whose browser has another one by now: what it asked for a moment ago is still
+    /// answered, and what it has open stays so.
+    pub fn retire(self: &Arc<Self>, session: &Arc<Session>) {
+        let (Some(ticket), Some(store)) = (&session.ticket, &self.places.current) else {
+            return;
+        };
+        let soon = self.clock.now().plus(RETIRING);
+        let retired = Arc::new(Session {
+            idle_expires_at: session.idle_expires_at.min(soon),
+            ..Session::clone(session)
+        });
+        let (sessions, store, key) = (Arc::clone(self), Arc::clone(store), ticket.record_key());
+        self.control.spawn(async move {
+            if let Err(error) = sessions.replace(&store, &retired).await {
+                tracing::warn!(reason = %error, "a session that was replaced stays until it ends by itself");
+            }
+            sessions.copies().remove(key);
+        });
     }
 
     /// The cards that open and whose sessions are not over, the latest first.

@@ -33,6 +33,8 @@ const RECHECK_AT_LEAST: Duration = Duration::from_mins(1);
 const OUTAGE_GRACE: Duration = Duration::from_hours(1);
 /// The default of `cookie.name`.
 const COOKIE: &str = "sidegate";
+/// The most of `max_per_user`.
+const MOST_PER_USER: u64 = 100;
 /// The name of the key file in the state directory.
 const KEY_FILE: &str = "session-key";
 /// The name of the file that holds sessions, in the same folder.
@@ -57,13 +59,31 @@ pub(super) fn check(
         prefix: None,
     };
     let store = stores(&written, &here, &public, findings);
+    let max_per_user = max_per_user(&written, &here.key("max_per_user"), findings);
     let keys = keys(written.keys.as_ref(), &public, findings);
     Some(SessionSettings {
         keys: keys?,
         limits,
         cookie: cookie?,
         store: store?,
+        max_per_user,
     })
+}
+
+fn max_per_user(
+    written: &SessionWritten,
+    here: &Path,
+    findings: &mut Findings<'_>,
+) -> Option<usize> {
+    let most = written.max_per_user?;
+    if !(1..=MOST_PER_USER).contains(&most) {
+        let remedy = format!("write a number from 1 to {MOST_PER_USER}");
+        findings.fault(here, "not a number of sessions to keep to", remedy);
+    } else if written.store.unwrap_or(StoreWritten::Cookie) == StoreWritten::Cookie {
+        let remedy = "write `store: memory`, `disk` or `redis`, or take the key away";
+        findings.fault(here, "sessions in cookies cannot be counted", remedy);
+    }
+    usize::try_from(most).ok()
 }
 
 fn stores(

@@ -4,6 +4,7 @@ mod dumps;
 mod keys;
 mod life;
 mod moving;
+mod own_sessions;
 pub(super) mod renewal;
 mod replicas;
 
