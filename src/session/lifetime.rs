@@ -16,6 +16,9 @@ use crate::oidc::claims::Identity;
 
 /// How far the clocks of replicas may differ.
 pub(super) const CLOCK_SKEW: Duration = Duration::from_mins(1);
+/// How far a clock may be set back without ending the sessions that it sealed before; each lives as much
+/// longer. A clock that was wrong by more makes none immortal.
+const SET_BACK: Duration = Duration::from_mins(65);
 /// The share of the idle span that may pass before a use is written down: one sixteenth. A session
 /// can so end up to that much early, and a cookie is written at most that often.
 const RESEAL_SHARE: u32 = 16;
@@ -151,8 +154,8 @@ impl Session {
     }
 
     /// How the provider's word stands at `now`. It is due when `recheck` is over, or earlier when the
-    /// access token ends, though never within the first minute; it is overdue `outage_grace` after
-    /// `recheck`.
+    /// access token ends, though never within the first minute, or when a clock was set back since; it is
+    /// overdue `outage_grace` after `recheck`.
     #[must_use]
     pub fn word(&self, limits: SessionLimits, now: UnixTime) -> Word {
         let recheck_at = self.vouched_at.plus(limits.recheck);
@@ -163,7 +166,9 @@ impl Session {
             let earliest = self.vouched_at.plus(RENEW_AT_MOST_EVERY);
             grant.access_expires_at.max(earliest)
         });
-        if now >= access_ends.unwrap_or(recheck_at).min(recheck_at) {
+        // Given before a clock was set back: nobody can tell how old it is.
+        let from_the_future = self.vouched_at > now.plus(CLOCK_SKEW);
+        if from_the_future || now >= access_ends.unwrap_or(recheck_at).min(recheck_at) {
             Word::Due
         } else {
             Word::Good
@@ -191,8 +196,8 @@ impl Session {
     /// whichever is the shorter.
     #[must_use]
     pub fn phase(&self, limits: SessionLimits, now: UnixTime) -> Phase {
-        // Sealed by a clock that ran ahead by more than replicas may differ: not to be believed.
-        let from_the_future = self.seen_at > now.plus(CLOCK_SKEW);
+        // Sealed by a clock that ran ahead by more than what is put right at a time: not to be believed.
+        let from_the_future = self.seen_at > now.plus(SET_BACK);
         if now >= self.idle_end(limits) || from_the_future {
             Phase::Expired
         } else {
@@ -366,12 +371,15 @@ mod tests {
         );
     }
 
+    // T10: what was sealed before a clock was set back lives, but is vouched for anew.
     #[test]
     fn a_session_from_a_clock_far_ahead_is_not_believed() {
         let session = session();
-        assert_eq!(session.phase(LIMITS, START.minus(MINUTE)), Phase::Live);
-        let earlier = START.minus(MINUTE + Duration::from_secs(1));
+        assert_eq!(session.phase(LIMITS, START.minus(SET_BACK)), Phase::Live);
+        let earlier = START.minus(SET_BACK + Duration::from_secs(1));
         assert_eq!(session.phase(LIMITS, earlier), Phase::Expired);
+        assert_eq!(session.word(LIMITS, START.minus(MINUTE)), Word::Good);
+        assert_eq!(session.word(LIMITS, START.minus(HOUR)), Word::Due);
         // A replica a little behind takes nothing away.
         let touched = session.touched(LIMITS, START.minus(MINUTE));
         assert_eq!(touched.idle_expires_at, session.idle_expires_at);

@@ -154,3 +154,31 @@ fn a_use_is_written_down_seldom() {
         assert!((1..=most).contains(&written), "{}: {written}", kept.word);
     }
 }
+
+// T10: a clock that is put right, by an hour in either direction, signs nobody out; and a session that
+// was sealed while it was days ahead is none once it is right.
+#[test]
+fn a_clock_that_is_put_right_ends_nobody_and_makes_nobody_immortal() {
+    for kept in Kept::all() {
+        let world = kept.world("");
+        let clock = &world.gate.clock;
+        let mut alice = world.signed_in("alice");
+        let begun = clock.now();
+        for hours in [-1, 0, 1, 0] {
+            clock.set(match hours {
+                -1 => begun.minus(HOUR),
+                hours => begun.plus(HOUR * u32::try_from(hours).unwrap()),
+            });
+            for _ in 0..3 {
+                let answer = alice.fetch("GET", &format!("{PUBLIC}/x"), "");
+                assert_eq!(answer.status, 200, "{}: {hours}: {answer:?}", kept.word);
+            }
+            super::renewal::await_renewed(&alice);
+        }
+        clock.set(begun.plus(72 * HOUR));
+        let mut ahead = world.signed_in("alice");
+        assert_eq!(status(&mut ahead), 200, "{}", kept.word);
+        clock.set(begun);
+        assert_eq!(status(&mut ahead), 401, "{}", kept.word);
+    }
+}
