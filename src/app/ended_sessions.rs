@@ -2,11 +2,9 @@
 //! anything: whoever reads takes no lock, and whoever ends a session makes a new list.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
-use tokio::time::timeout;
 
 use crate::base::clock::UnixTime;
 use crate::session::Session;
@@ -15,7 +13,6 @@ use crate::session::ending::Ending;
 use crate::session::evidence::Evidence;
 use crate::session::record::GroupKey;
 use crate::session::revocations::Revocations;
-use crate::transport::body::Over;
 
 /// The sessions that were ended.
 #[derive(Debug, Default)]
@@ -50,19 +47,13 @@ impl EndedSessions {
         self.list.load().has_card(card, groups)
     }
 
-    /// Resolves when `session` was ended, or else after `at_most`, when it ends by itself.
-    pub fn over(self: &Arc<Self>, session: &Arc<Session>, at_most: Duration) -> Over {
-        let (ended, session) = (Arc::clone(self), Arc::clone(session));
+    /// Resolves when `session` was ended.
+    pub async fn until(&self, session: &Session) {
         let mut next = self.next.subscribe();
-        Box::pin(async move {
-            let revoked = async {
-                while !ended.list.load().has(&session) {
-                    // Never an error: `ended` is what would say so.
-                    drop(next.changed().await);
-                }
-            };
-            drop(timeout(at_most, revoked).await);
-        })
+        while !self.list.load().has(session) {
+            // Never an error: `self` is what would say so.
+            drop(next.changed().await);
+        }
     }
 
     /// The evidence, in which a session that was ended is over.

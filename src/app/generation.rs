@@ -14,6 +14,7 @@ use crate::app::pages::Pages;
 use crate::app::renewal::Renewals;
 use crate::app::sessions::Sessions;
 use crate::app::start::StartError;
+use crate::app::streams::Streams;
 use crate::base::clock::Clock;
 use crate::base::entropy::Entropy;
 use crate::base::keyring::{Keyring, SessionKey};
@@ -64,6 +65,8 @@ pub struct Live {
     pub renewals: Arc<Renewals>,
     /// Sessions that were ended before their time.
     pub ended: Arc<EndedSessions>,
+    /// Sessions that have had something open.
+    pub streams: Streams,
     /// Sessions that are kept in a store.
     pub sessions: Arc<Sessions>,
     /// The control runtime: provider calls run there, whatever becomes of the request.
@@ -101,6 +104,7 @@ impl Live {
                 Arc::clone(&sessions),
             )),
             ended,
+            streams: Streams::default(),
             sessions,
             clock,
             entropy: Entropy::system(),

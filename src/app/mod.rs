@@ -27,6 +27,7 @@ pub mod sessions;
 pub mod shown;
 pub mod start;
 pub mod status;
+pub mod streams;
 pub mod telemetry;
 
 use std::io;

@@ -1,7 +1,9 @@
 //! The one clock. The rim asks it once a request and hands the answer down as a value.
 
-use std::sync::Arc;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -50,7 +52,14 @@ impl UnixTime {
 /// A source of [`UnixTime`]: the system's, or one that tests set by hand.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
-    set: Option<Arc<AtomicI64>>,
+    set: Option<Arc<Settable>>,
+}
+
+#[derive(Debug)]
+struct Settable {
+    seconds: AtomicI64,
+    /// Who waits for it to be moved.
+    waiting: Mutex<Vec<Waker>>,
 }
 
 impl Clock {
@@ -65,7 +74,10 @@ impl Clock {
     #[must_use]
     pub fn settable(start: UnixTime) -> Self {
         Self {
-            set: Some(Arc::new(AtomicI64::new(start.0))),
+            set: Some(Arc::new(Settable {
+                seconds: AtomicI64::new(start.0),
+                waiting: Mutex::default(),
+            })),
         }
     }
 
@@ -73,26 +85,47 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> UnixTime {
         match &self.set {
-            Some(set) => UnixTime(set.load(Ordering::SeqCst)),
+            Some(set) => UnixTime(set.seconds.load(Ordering::SeqCst)),
             None => system_now(),
         }
     }
 
     /// Moves a settable clock forward by `span`, cut to whole seconds. A system clock stays as it is.
     pub fn advance(&self, span: Duration) {
-        if let Some(set) = &self.set {
-            set.store(
-                UnixTime(set.load(Ordering::SeqCst)).plus(span).0,
-                Ordering::SeqCst,
-            );
-        }
+        self.set(self.now().plus(span));
     }
 
     /// Sets a settable clock to `moment`. A system clock stays as it is.
     pub fn set(&self, moment: UnixTime) {
         if let Some(set) = &self.set {
-            set.store(moment.0, Ordering::SeqCst);
+            set.seconds.store(moment.0, Ordering::SeqCst);
+            let waiting = std::mem::take(&mut *set.waiting());
+            waiting.into_iter().for_each(Waker::wake);
         }
+    }
+
+    /// Resolves when a settable clock is moved, for whoever waits for a moment. A system clock moves
+    /// without saying so: this never resolves then.
+    pub fn moved(&self) -> impl Future<Output = ()> {
+        let start = self.now();
+        poll_fn(move |context| {
+            let Some(set) = &self.set else {
+                return Poll::Pending;
+            };
+            // Before it is looked at, so that no move is missed.
+            set.waiting().push(context.waker().clone());
+            if self.now() == start {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+    }
+}
+
+impl Settable {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waker>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

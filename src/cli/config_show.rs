@@ -487,7 +487,9 @@ mod tests {
     #[test]
     fn what_is_shown_is_a_configuration_and_the_same_one() {
         let stored = |settings: &str| {
-            let written = format!("session: {{ {settings}, recheck: 20m, outage_grace: 0s,");
+            let written = format!(
+                "session: {{ {settings}, recheck: 20m, outage_grace: 0s, streams_are_use: false,"
+            );
             SEVERAL.replace("session: {", &written)
         };
         let others = [

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::config_show::{MASKED, span};
 use super::yaml::Shown;
 use crate::config::{Config, SessionKeys, StoreKind, StoreSettings};
-use crate::session::SameSite;
+use crate::session::{SameSite, StreamUse};
 use crate::store::redis::RedisSettings;
 
 /// `session`.
@@ -45,6 +45,10 @@ pub(super) fn session(config: &Config) -> Shown {
         ("absolute", span(session.limits.absolute)),
         ("recheck", span(session.limits.recheck)),
         ("outage_grace", span(session.limits.outage_grace)),
+        (
+            "streams_are_use",
+            Shown::word(session.streams == StreamUse::Counts),
+        ),
         ("cookie", cookie),
         ("single_instance", Shown::word(store.single_instance)),
     ])

@@ -30,7 +30,7 @@ use crate::gate::routes::Route;
 use crate::provider::ProviderSettings;
 use crate::proxy::UpstreamSettings;
 use crate::server::{Limits, ListenSettings};
-use crate::session::{CookieSettings, SessionLimits};
+use crate::session::{CookieSettings, SessionLimits, StreamUse};
 use crate::store::redis::RedisSettings;
 
 use self::environment::Environment;
@@ -123,6 +123,8 @@ pub struct SessionSettings {
     pub cookie: CookieSettings,
     /// Where they are kept.
     pub store: StoreSettings,
+    /// Whether they are in use while a stream is open.
+    pub streams: StreamUse,
     /// How many a person may have at a time.
     pub max_per_user: Option<usize>,
 }

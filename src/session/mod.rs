@@ -147,6 +147,16 @@ pub struct SessionLimits {
     pub outage_grace: Duration,
 }
 
+/// Whether a session is in use while a stream of it is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StreamUse {
+    /// It is.
+    #[default]
+    Counts,
+    /// Requests alone are its use.
+    Ignored,
+}
+
 /// How the session's cookies look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CookieSettings {

@@ -12,6 +12,7 @@ use crate::app::endpoint::Visit;
 use crate::app::reply::Reply;
 use crate::app::respond::{self, Fault};
 use crate::app::seen::Seen;
+use crate::app::streams;
 use crate::gate::decision::{Admission, Permit, Upkeep};
 use crate::gate::facts::Upgrade;
 use crate::gate::routes::Route;
@@ -40,9 +41,9 @@ impl Worker {
         };
         let over = || {
             let session = told.session.as_ref()?;
-            let limits = equipped.generation.config.session.limits;
-            let at_most = session.absolute_expires_in(limits, visit.now);
-            Some(self.shared.live.ended.over(session, at_most))
+            let settings = &equipped.generation.config.session;
+            let (limits, kind) = (settings.limits, settings.streams);
+            Some(streams::over(&self.shared, session, limits, kind))
         };
         let tunnel = TunnelEnd {
             idle: equipped.generation.config.limits.websocket_idle,
@@ -169,7 +170,8 @@ async fn reseal(response: &mut Response<Body>, visit: &Visit<'_>) {
     };
     let (keyring, names) = (&generation.keyring, &generation.names);
     match SessionCookie::write_fitting(touched, keyring, names, visit.presented, visit.now) {
-        Ok((_, lines)) => {
+        Ok((touched, lines)) => {
+            visit.live.streams.note(&touched);
             for line in lines {
                 response
                     .headers_mut()

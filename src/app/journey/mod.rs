@@ -38,6 +38,7 @@ use crate::proxy::head::Rewriter;
 use crate::proxy::{Patience, Upstream};
 use crate::server::load::{Load, Strain};
 use crate::server::{HeadLimit, Service};
+use crate::session::StreamUse;
 use crate::session::evidence::Evidence;
 use crate::session::lifetime::Word;
 use crate::session::presented::{Opener, Presented};
@@ -194,6 +195,11 @@ impl Worker {
             Need::Session => Presented::read(facts.headers(), &generation.names),
         };
         let evidence = self.opened(equipped, &presented, now).await;
+        let settings = &generation.config.session;
+        let evidence = match settings.streams {
+            StreamUse::Counts => live.streams.judge(evidence, settings.limits, now),
+            StreamUse::Ignored => evidence,
+        };
         // Nothing is renewed of what was ended; and it may be ended while a renewal is waited for.
         let evidence = live.ended.judge(evidence);
         let evidence = self.kept_up(equipped, evidence, &matched, now).await;

@@ -11,6 +11,7 @@ mod ending;
 mod listening;
 pub mod listing;
 mod places;
+mod streaming;
 mod turn;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +25,7 @@ use tokio::time::{sleep, timeout};
 
 use self::copies::Copies;
 pub use self::places::{Arrival, Places, Previous};
+pub use self::streaming::IdleEnd;
 pub use self::turn::{Lock, Turn};
 use super::ended_sessions::EndedSessions;
 use crate::base::clock::{Clock, UnixTime};

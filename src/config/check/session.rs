@@ -17,7 +17,7 @@ use crate::config::written::session::{
 use crate::config::written::values::Span;
 use crate::config::{SessionKeys, SessionSettings, StoreKind, StoreSettings};
 use crate::session::names::{CookieNames, CookieNamesError};
-use crate::session::{CookieSettings, SameSite, SessionLimits};
+use crate::session::{CookieSettings, SameSite, SessionLimits, StreamUse};
 use crate::store::redis::RedisSettings;
 use crate::store::redis::settings::Prefix;
 
@@ -66,6 +66,10 @@ pub(super) fn check(
         limits,
         cookie: cookie?,
         store: store?,
+        streams: match written.streams_are_use {
+            None | Some(true) => StreamUse::Counts,
+            Some(false) => StreamUse::Ignored,
+        },
         max_per_user,
     })
 }

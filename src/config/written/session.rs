@@ -26,6 +26,8 @@ pub struct SessionWritten {
     pub recheck: Option<Span>,
     /// How long past that the old word is good while the provider does not answer. Default: `1h`.
     pub outage_grace: Option<Span>,
+    /// Whether a session is in use while a WebSocket, an event stream or a gRPC stream of it is open. Default: `true`.
+    pub streams_are_use: Option<bool>,
     /// The most sessions that a person may have at a time, with a `store`: one more ends the oldest. Default: no limit.
     pub max_per_user: Option<u64>,
     /// How the cookies look.

@@ -5,8 +5,9 @@ mod keys;
 mod life;
 mod moving;
 mod own_sessions;
-pub(super) mod renewal;
+pub(crate) mod renewal;
 mod replicas;
+mod streams;
 
 use std::path::PathBuf;
 use std::sync::Arc;
