@@ -21,7 +21,7 @@ use sidegate::session::lifetime::SignedIn;
 use sidegate::session::names::CookieNames;
 use sidegate::session::pending::{LoginCookies, Recalled};
 use sidegate::session::presented::{Opener, Presented, cookie_pairs};
-use sidegate::session::{CookieSettings, SameSite, Session, SessionLimits};
+use sidegate::session::{CookieKept, CookieSettings, SameSite, Session, SessionLimits};
 
 use super::Outcome;
 
@@ -50,6 +50,7 @@ impl Gate {
             name: "sidegate".to_owned(),
             same_site: SameSite::Lax,
             domain: None,
+            kept: CookieKept::default(),
         };
         let public = PublicUrl::parse("https://app.example.test").expect("a URL");
         let names = CookieNames::new(&settings, &public, "dashboards").expect("names");

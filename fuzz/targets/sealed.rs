@@ -13,7 +13,7 @@ use sidegate::base::keyring::{Keyring, Purpose, SessionKey};
 use sidegate::base::origin::PublicUrl;
 use sidegate::session::names::CookieNames;
 use sidegate::session::state::{LoginState, LogoutState};
-use sidegate::session::{CookieSettings, SameSite, SessionId};
+use sidegate::session::{CookieKept, CookieSettings, SameSite, SessionId};
 
 use super::Outcome;
 
@@ -40,6 +40,7 @@ static SEALER: LazyLock<Sealer> = LazyLock::new(|| {
         name: "sidegate".to_owned(),
         same_site: SameSite::Lax,
         domain: None,
+        kept: CookieKept::default(),
     };
     let public = PublicUrl::parse("https://app.example.test").expect("a URL");
     Sealer {

@@ -17,6 +17,9 @@ use crate::session::SessionLimits;
 /// What faults of a start without a file are said to be in.
 const FLAGS: &str = "flags";
 
+/// What is said where it is not known whether there are several gates.
+const RENEWS_ALONE: &str = "session: several gates with the same session keys would spend each other's refresh tokens where those rotate, and a sign-out at one would be unknown to the others: then write `session.redis`; if this is the only one, `session.single_instance: true`";
+
 /// Says every fault, or that there is none.
 ///
 /// # Errors
@@ -45,6 +48,9 @@ pub fn run(
                         removal(&provider.id, &config.session.limits)
                     )?;
                 }
+            }
+            if verdict.config.as_ref().is_some_and(Config::renews_alone) {
+                writeln!(streams.out, "{RENEWS_ALONE}")?;
             }
             writeln!(streams.out, "{name}: {}", summary(&verdict))?;
         }

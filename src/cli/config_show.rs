@@ -488,7 +488,7 @@ mod tests {
     fn what_is_shown_is_a_configuration_and_the_same_one() {
         let stored = |settings: &str| {
             let written = format!(
-                "session: {{ {settings}, recheck: 20m, outage_grace: 0s, streams_are_use: false,"
+                "session: {{ {settings}, recheck: 20m, outage_grace: 0s, streams_are_use: false, cookie: {{ persistent: false }},"
             );
             SEVERAL.replace("session: {", &written)
         };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::config_show::{MASKED, span};
 use super::yaml::Shown;
 use crate::config::{Config, SessionKeys, StoreKind, StoreSettings};
-use crate::session::{SameSite, StreamUse};
+use crate::session::{CookieKept, SameSite, StreamUse};
 use crate::store::redis::RedisSettings;
 
 /// `session`.
@@ -22,6 +22,10 @@ pub(super) fn session(config: &Config) -> Shown {
     };
     let cookie = Shown::map([
         ("name", Shown::text(session.cookie.name.as_str())),
+        (
+            "persistent",
+            Shown::word(session.cookie.kept == CookieKept::UntilTheEnd),
+        ),
         (
             "same_site",
             Shown::word(match session.cookie.same_site {

@@ -27,7 +27,7 @@ use crate::base::keyring::SessionKey;
 use crate::base::origin::{Origin, PublicUrl};
 use crate::gate::client_address::TrustedProxies;
 use crate::gate::routes::Route;
-use crate::provider::ProviderSettings;
+use crate::provider::{ProviderSettings, RefreshTokens};
 use crate::proxy::UpstreamSettings;
 use crate::server::{Limits, ListenSettings};
 use crate::session::{CookieSettings, SessionLimits, StreamUse};
@@ -127,6 +127,22 @@ pub struct SessionSettings {
     pub streams: StreamUse,
     /// How many a person may have at a time.
     pub max_per_user: Option<usize>,
+}
+
+impl Config {
+    /// Whether this gate would renew sessions that other gates may have, too, without agreeing with them:
+    /// in cookies, by refresh tokens, with nothing shared, where nobody said that it is the only one.
+    #[must_use]
+    pub fn renews_alone(&self) -> bool {
+        renew_alone(&self.session.store, &self.providers)
+    }
+}
+
+fn renew_alone(store: &StoreSettings, providers: &[ProviderSettings]) -> bool {
+    let in_cookies = matches!(store.current, StoreKind::Cookie);
+    let renews = |one: &ProviderSettings| one.refresh_tokens == RefreshTokens::Use;
+    let is_agreed = store.shared.is_some() || store.single_instance;
+    in_cookies && !is_agreed && providers.iter().any(renews)
 }
 
 /// Where sessions are kept.

@@ -453,3 +453,29 @@ fn a_configuration_that_cannot_be_had_says_why() {
         .unwrap_err();
     assert!(empty.to_string().contains("public_url"), "{empty}");
 }
+
+// E8: replicas that know nothing of each other would spend each other's refresh tokens; in a pod nobody
+// can tell how many there are.
+#[test]
+fn pods_that_may_be_replicas_are_warned_of_refresh_tokens() {
+    let warned = |more: &str, pod: bool| {
+        let mut all: Vec<_> = vec![("SECRET", "hunter2"), ("STATE_DIRECTORY", "/var/lib/x")];
+        all.extend(pod.then_some(("KUBERNETES_SERVICE_HOST", "10.0.0.1")));
+        let all = all.into_iter();
+        let environment: Environment = all
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let text = SMALLEST.replace("upstreams", &format!("{more}\nupstreams"));
+        let config = Verdict::of_text(&text, &environment).config.unwrap();
+        let is_warned = config.warnings.iter().any(|one| one.path == "session");
+        assert_eq!(is_warned, pod && config.renews_alone(), "{more}");
+        config.renews_alone()
+    };
+    for pod in [false, true] {
+        assert!(warned("", pod));
+        assert!(!warned("session: { single_instance: true }", pod));
+        assert!(!warned("session: { redis: { url: \"redis://r\" } }", pod));
+        assert!(!warned("session: { store: memory }", pod));
+        assert!(!warned("    refresh_tokens: ignore", pod));
+    }
+}

@@ -12,7 +12,7 @@ use crate::gate::routes::MethodOverride;
 use crate::oidc::claims::{Groups, Identity};
 use crate::session::names::CookieNames;
 use crate::session::tests::session_of;
-use crate::session::{CookieSettings, SameSite, Session};
+use crate::session::{CookieKept, CookieSettings, SameSite, Session};
 
 fn fields(lines: &[(&str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -37,6 +37,7 @@ fn names() -> CookieNames {
         name: "sidegate".to_owned(),
         same_site: SameSite::Lax,
         domain: None,
+        kept: CookieKept::default(),
     };
     let public = PublicUrl::parse("https://gate.test").unwrap();
     CookieNames::new(&settings, &public, "dashboards").unwrap()

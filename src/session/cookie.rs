@@ -21,7 +21,7 @@ use super::names::CookieNames;
 use super::payload::{self, PayloadError};
 use super::pending::LOGIN_SAME_SITE;
 use super::presented::Presented;
-use super::{SameSite, Session};
+use super::{CookieKept, SameSite, Session};
 use crate::base::clock::UnixTime;
 use crate::base::keyring::{Keyring, Purpose, SealError};
 use crate::base::origin::Scheme;
@@ -99,15 +99,15 @@ impl SetCookie {
         value
     }
 
-    /// A cookie that lives for `max_age`.
+    /// A cookie that lives for `max_age`, or as long as the browser.
     pub(super) fn new(
         names: &CookieNames,
         name: &str,
         value: &str,
         same_site: SameSite,
-        max_age: std::time::Duration,
+        max_age: Option<std::time::Duration>,
     ) -> Self {
-        let seconds = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
+        let seconds = max_age.map(|span| i64::try_from(span.as_secs()).unwrap_or(i64::MAX));
         let cookie = with_attributes(names, Cookie::new(name, value), same_site, seconds);
         Self {
             name: name.to_owned(),
@@ -118,7 +118,7 @@ impl SetCookie {
     /// The removal of a cookie, with the attributes it was set with (RFC 6265bis section 5.7:
     /// another `Path` or `Domain` would be another cookie).
     pub(super) fn removal(names: &CookieNames, name: &str, same_site: SameSite) -> Self {
-        let mut cookie = with_attributes(names, Cookie::new(name, ""), same_site, 0);
+        let mut cookie = with_attributes(names, Cookie::new(name, ""), same_site, Some(0));
         cookie.set_expires(OffsetDateTime::UNIX_EPOCH);
         Self {
             name: name.to_owned(),
@@ -137,7 +137,7 @@ fn with_attributes<'a>(
     names: &'a CookieNames,
     cookie: Cookie<'a>,
     same_site: SameSite,
-    seconds: i64,
+    seconds: Option<i64>,
 ) -> Cookie<'a> {
     let attributes = names.attributes();
     let mut cookie = Cookie::build(cookie)
@@ -148,8 +148,10 @@ fn with_attributes<'a>(
             SameSite::Strict => CookieSameSite::Strict,
         })
         .path(attributes.path.as_str())
-        .max_age(CookieDuration::seconds(seconds))
         .build();
+    if let Some(seconds) = seconds {
+        cookie.set_max_age(CookieDuration::seconds(seconds));
+    }
     if let Some(domain) = &attributes.domain {
         cookie.set_domain(domain.as_str());
     }
@@ -179,7 +181,10 @@ impl SessionCookie {
                 keyring.seal(Purpose::Session, names.session_context(), &payload)?
             }
         };
-        let max_age = session.absolute_expires_at.since(now);
+        let max_age = match names.attributes().kept {
+            CookieKept::UntilTheEnd => Some(session.absolute_expires_at.since(now)),
+            CookieKept::WithTheBrowser => None,
+        };
         let mut lines = split(&sealed, names, max_age).map_err(|limit| CookieTooLarge {
             bytes: sealed.len(),
             limit,
@@ -254,7 +259,7 @@ fn removal(names: &CookieNames, name: &str) -> SetCookie {
 fn split(
     sealed: &str,
     names: &CookieNames,
-    max_age: std::time::Duration,
+    max_age: Option<std::time::Duration>,
 ) -> Result<Vec<SetCookie>, usize> {
     let same_site = names.attributes().same_site;
     let write = |name: &str, value: &str| SetCookie::new(names, name, value, same_site, max_age);

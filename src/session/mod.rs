@@ -166,6 +166,18 @@ pub struct CookieSettings {
     pub same_site: SameSite,
     /// `Domain`, to share the session over the hosts below it; by default the host alone.
     pub domain: Option<String>,
+    /// How long a browser keeps it.
+    pub kept: CookieKept,
+}
+
+/// How long a browser keeps the session's cookies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CookieKept {
+    /// Until the session's absolute end (`Max-Age`).
+    #[default]
+    UntilTheEnd,
+    /// Until the browser itself ends.
+    WithTheBrowser,
 }
 
 /// The `SameSite` attribute (RFC 6265bis section 5.6.7).

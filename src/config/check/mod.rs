@@ -25,11 +25,14 @@ mod upstreams;
 pub(crate) use self::findings::{Findings, Origin};
 pub(crate) use self::listen::{admin, probes};
 
-use super::Config;
 use super::tree::Path;
 use super::written::ConfigFile;
+use super::{Config, SessionSettings};
 use crate::gate::routes::Route;
 use crate::proxy::{Qualification, UpstreamAddress, UpstreamSettings};
+
+/// What is set in every pod of Kubernetes.
+const POD: &str = "KUBERNETES_SERVICE_HOST";
 
 /// Checks all of `file`; nothing, where `findings` has faults afterwards.
 pub(crate) fn check(file: &ConfigFile, findings: &mut Findings<'_>) -> Option<Config> {
@@ -59,6 +62,16 @@ pub(crate) fn check(file: &ConfigFile, findings: &mut Findings<'_>) -> Option<Co
     let login = settings::login(file, findings);
     let pages = pages::check(file, findings);
     let hsts = hsts::check(file, public_url.as_ref(), findings);
+    // Where pods are replicated, nobody says how many there are.
+    let is_pod = findings.environment().value(POD).is_some();
+    let alone = |one: &SessionSettings| super::renew_alone(&one.store, &providers);
+    if is_pod && session.as_ref().is_some_and(alone) {
+        findings.warn(
+            &Path::root("session"),
+            "replicas of this pod would spend each other's refresh tokens where those rotate",
+            "write `session.redis`, or `session.single_instance: true` if there is one at a time",
+        );
+    }
     if findings.has_faults() {
         return None;
     }

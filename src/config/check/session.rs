@@ -17,7 +17,7 @@ use crate::config::written::session::{
 use crate::config::written::values::Span;
 use crate::config::{SessionKeys, SessionSettings, StoreKind, StoreSettings};
 use crate::session::names::{CookieNames, CookieNamesError};
-use crate::session::{CookieSettings, SameSite, SessionLimits, StreamUse};
+use crate::session::{CookieKept, CookieSettings, SameSite, SessionLimits, StreamUse};
 use crate::store::redis::RedisSettings;
 use crate::store::redis::settings::Prefix;
 
@@ -348,6 +348,10 @@ fn cookie(
             Some(SameSiteWritten::Strict) => SameSite::Strict,
         },
         domain: written.domain,
+        kept: match written.persistent {
+            None | Some(true) => CookieKept::UntilTheEnd,
+            Some(false) => CookieKept::WithTheBrowser,
+        },
     };
     // What the names are bound to makes no difference to whether a browser would take them.
     match CookieNames::new(&settings, public_url?, "") {

@@ -111,6 +111,8 @@ pub struct CookieWritten {
     pub same_site: Option<SameSiteWritten>,
     /// Shares the session over the hosts below this domain. Default: the host of `public_url` alone.
     pub domain: Option<String>,
+    /// Whether the browser keeps the session when it is closed and opened again. Default: `true`.
+    pub persistent: Option<bool>,
 }
 
 /// The `SameSite` attribute.

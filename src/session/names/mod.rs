@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::{CookieSettings, SameSite};
+use super::{CookieKept, CookieSettings, SameSite};
 use crate::base::origin::{Host, PublicUrl, Scheme};
 
 /// The most a `Path` or `Domain` attribute may hold; browsers ignore longer ones
@@ -39,6 +39,7 @@ pub(super) struct Attributes {
     pub(super) same_site: SameSite,
     pub(super) path: String,
     pub(super) domain: Option<String>,
+    pub(super) kept: CookieKept,
 }
 
 /// The settings give no cookie that a browser would keep.
@@ -137,6 +138,7 @@ impl CookieNames {
                     public.path().to_owned()
                 },
                 domain,
+                kept: settings.kept,
             },
         })
     }

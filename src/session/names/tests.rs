@@ -9,6 +9,7 @@ fn try_names(name: &str, url: &str, domain: Option<&str>) -> Result<CookieNames,
         name: name.to_owned(),
         same_site: SameSite::Lax,
         domain: domain.map(str::to_owned),
+        kept: CookieKept::default(),
     };
     CookieNames::new(&settings, &PublicUrl::parse(url).unwrap(), "dashboards")
 }
@@ -52,6 +53,7 @@ fn gates_that_differ_in_client_port_path_or_domain_have_other_names() {
         name: "sidegate".to_owned(),
         same_site: SameSite::Lax,
         domain: domain.map(str::to_owned),
+        kept: CookieKept::default(),
     };
     let mut seen = std::collections::HashSet::new();
     for (clients, url, domain) in [
@@ -139,6 +141,7 @@ fn the_context_differs_by_name_client_and_host() {
         name: "sidegate".to_owned(),
         same_site: SameSite::Lax,
         domain: None,
+        kept: CookieKept::default(),
     };
     let public = PublicUrl::parse("https://a.test").unwrap();
     let other_client = CookieNames::new(&settings, &public, "wikis").unwrap();

@@ -244,7 +244,7 @@ impl<'a> LoginCookies<'a> {
         let sealed =
             self.keyring
                 .seal(Purpose::PendingLogin, &self.names.context(&name), &payload)?;
-        let line = SetCookie::new(self.names, &name, &sealed, LOGIN_SAME_SITE, lifetime);
+        let line = SetCookie::new(self.names, &name, &sealed, LOGIN_SAME_SITE, Some(lifetime));
         if line.as_str().len() > MAX_COOKIE_BYTES {
             return Err(WriteError::TooLarge(CookieTooLarge {
                 bytes: line.as_str().len(),

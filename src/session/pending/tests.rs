@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::origin::PublicUrl;
-use crate::session::CookieSettings;
 use crate::session::tests::{Browser, Gate, START};
+use crate::session::{CookieKept, CookieSettings};
 
 const SECOND: Duration = Duration::from_secs(1);
 const URL: &str = "https://a.test";
@@ -60,6 +60,7 @@ fn a_login_cookie_is_lax_where_the_session_is_strict() {
         name: "sidegate".to_owned(),
         same_site: SameSite::Strict,
         domain: None,
+        kept: CookieKept::default(),
     };
     let public = PublicUrl::parse(URL).unwrap();
     let names = CookieNames::new(&settings, &public, "dashboards").unwrap();

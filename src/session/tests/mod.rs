@@ -15,7 +15,7 @@ use super::evidence::Evidence;
 use super::lifetime::{Freshness, SignedIn};
 use super::names::CookieNames;
 use super::presented::{Opener, Presented};
-use super::{CookieSettings, SameSite, Session, SessionLimits};
+use super::{CookieKept, CookieSettings, SameSite, Session, SessionLimits};
 use crate::base::clock::UnixTime;
 use crate::base::entropy::Entropy;
 use crate::base::keyring::{Keyring, SessionKey};
@@ -72,6 +72,7 @@ impl Gate {
             name: "sidegate".to_owned(),
             same_site: SameSite::Lax,
             domain: None,
+            kept: CookieKept::default(),
         };
         let public = PublicUrl::parse(url).unwrap();
         Self {
@@ -206,6 +207,7 @@ fn every_cookie_carries_the_attributes_of_its_gate() {
         name: "sidegate".to_owned(),
         same_site: SameSite::Strict,
         domain: Some("b.test".to_owned()),
+        kept: CookieKept::UntilTheEnd,
     };
     let public = PublicUrl::parse("https://a.b.test").unwrap();
     let gate = Gate {
@@ -215,6 +217,19 @@ fn every_cookie_carries_the_attributes_of_its_gate() {
     let line = &gate.write(&session_of("alice"))[0];
     let attributes = "; HttpOnly; SameSite=Strict; Secure; Path=/; Domain=b.test; Max-Age=86400";
     assert!(line.as_str().ends_with(attributes), "{}", line.as_str());
+    // A cookie that ends with its browser says nothing of a time, and its removal does.
+    let shared = CookieSettings {
+        kept: CookieKept::WithTheBrowser,
+        ..shared
+    };
+    let gate = Gate {
+        names: CookieNames::new(&shared, &public, "dashboards").unwrap(),
+        ..gate
+    };
+    let line = &gate.write(&session_of("alice"))[0];
+    assert!(line.as_str().ends_with("; Path=/; Domain=b.test"));
+    let gone = &SessionCookie::clear(&gate.names, &Presented::default())[0];
+    assert!(gone.as_str().contains("Max-Age=0"), "{}", gone.as_str());
 }
 
 // F1: what one gate on a host writes or clears, the other does not see.
