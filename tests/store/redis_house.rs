@@ -49,6 +49,16 @@ pub(crate) async fn plain(runtime: Handle) -> RedisHouse<'static> {
     RedisHouse::with(server, settings, runtime)
 }
 
+/// Valkey, by a user with the permissions that are written down and no others.
+pub(crate) async fn valkey(runtime: Handle) -> RedisHouse<'static> {
+    let server = Server::valkey(&[]);
+    permissions(&server, &[]);
+    let mut settings = server.settings();
+    settings.username = Some("sidegate".to_owned());
+    settings.password = Some(Secret::new(PASSWORD.to_owned()));
+    RedisHouse::with(server, settings, runtime)
+}
+
 /// Over TLS with an authority of its own and a certificate of ours, by a user with the permissions
 /// that are written down and no others.
 pub(crate) async fn guarded(runtime: Handle) -> RedisHouse<'static> {
@@ -98,4 +108,5 @@ impl House for RedisHouse<'_> {
 }
 
 crate::conformance!(single, crate::redis_house::plain);
+crate::conformance!(of_valkey, crate::redis_house::valkey);
 crate::conformance!(tls_and_least_permissions, crate::redis_house::guarded);

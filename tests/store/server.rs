@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use sidegate::store::redis::RedisSettings;
 
-/// A running redis-server. It is killed when it is dropped.
+/// A running server. It is killed when it is dropped.
 pub(crate) struct Server {
     child: Child,
+    program: PathBuf,
     pub(crate) port: u16,
     args: Vec<String>,
     folder: PathBuf,
@@ -29,12 +30,29 @@ impl Server {
         server
     }
 
+    /// The same of Valkey.
+    pub(crate) fn valkey(args: &[&str]) -> Self {
+        let program = std::env::var_os("SIDEGATE_TEST_VALKEY").expect(
+            "SIDEGATE_TEST_VALKEY must name the valkey-server of a virtual environment with \
+             tests/store/requirements.txt installed",
+        );
+        let own = tempfile::tempdir().unwrap();
+        let mut server = Self::of(PathBuf::from(program), free_port(), own.path(), args);
+        server.own = Some(own);
+        server
+    }
+
     /// One at this port, with this folder.
     pub(crate) fn at(port: u16, folder: &Path, args: &[&str]) -> Self {
+        Self::of(PathBuf::from("redis-server"), port, folder, args)
+    }
+
+    fn of(program: PathBuf, port: u16, folder: &Path, args: &[&str]) -> Self {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        let child = run(port, folder, &args);
+        let child = run(&program, port, folder, &args);
         Self {
             child,
+            program,
             port,
             args,
             folder: folder.to_owned(),
@@ -50,7 +68,7 @@ impl Server {
 
     /// Starts it again, with the folder that it had.
     pub(crate) fn again(&mut self) {
-        self.child = run(self.port, &self.folder, &self.args);
+        self.child = run(&self.program, self.port, &self.folder, &self.args);
     }
 
     /// Holds it, or lets it go on: `-STOP`, `-CONT`.
@@ -111,8 +129,8 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
-fn run(port: u16, folder: &Path, args: &[String]) -> Child {
-    let mut command = Command::new("redis-server");
+fn run(program: &Path, port: u16, folder: &Path, args: &[String]) -> Child {
+    let mut command = Command::new(program);
     if let Some(config) = args.first().filter(|arg| !arg.starts_with("--")) {
         command.arg(config);
     }
