@@ -26,20 +26,21 @@ pub async fn show(facts: &Facts, visit: &Visit<'_>) -> Reply {
     let Ok(query) = Parameters::parse(facts.target().query(), &[("passive", &[])]) else {
         return Reply::refuse(Fault::RepeatedParameter);
     };
-    let session = match session(visit) {
-        Ok(session) => session,
-        Err(fault) => return Reply::refuse(fault),
+    let passive = query.one("passive") == Some("1");
+    let reply = match session(visit) {
+        Err(fault) => Reply::refuse(fault),
+        Ok(session) if passive || !visit.live.sessions.can_list() => tell(session, None, visit),
+        Ok(session) => {
+            // A store that does not answer takes nothing else from the page.
+            let others = others(session, visit).await.ok();
+            tell(session, others.as_deref(), visit)
+        }
     };
-    if query.one("passive") == Some("1") {
-        return tell(session, None, visit).told_as(Form::Json);
-    }
-    // A store that does not answer takes nothing else from the page.
-    let others = if visit.live.sessions.can_list() {
-        others(session, visit).await.ok()
+    if passive {
+        reply.told_as(Form::Json)
     } else {
-        None
-    };
-    tell(session, others.as_deref(), visit)
+        reply
+    }
 }
 
 /// Ends all other sessions of the person, where `form` says so and the person sent it from a page of
