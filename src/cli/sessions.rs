@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Exit, Start, Streams};
+use crate::app::shown::shown;
 use crate::config::admin_socket;
 use crate::config::environment::Environment;
 use crate::server::admin::Which;
@@ -17,6 +18,9 @@ use crate::server::admin::Which;
 const PATIENCE: Duration = Duration::from_mins(1);
 /// The most bytes of an answer.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The most characters of a person's name.
+const LONGEST_NAME: usize = 64;
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +133,7 @@ fn table(json: Value, streams: &mut Streams<'_>) -> io::Result<Exit> {
     let rows = list.sessions.into_iter().map(|row| {
         [
             row.session,
-            printable(&row.user),
+            shown(&row.user, LONGEST_NAME),
             row.provider,
             row.started_at,
             row.seen_at,
@@ -179,12 +183,6 @@ fn revoked(json: Value, streams: &mut Streams<'_>) -> io::Result<Exit> {
         )?;
     }
     Ok(Exit::Done)
-}
-
-/// A name that comes from elsewhere, without what a terminal would obey.
-fn printable(name: &str) -> String {
-    let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    name.chars().map(plain).collect()
 }
 
 enum Told {

@@ -19,7 +19,10 @@ use crate::gate::facts::Facts;
 use crate::session::Session;
 use crate::session::evidence::Evidence;
 use crate::session::lifetime::Word;
-use crate::store::StoreError;
+use crate::store::{MOST_OF_A_GROUP, StoreError};
+
+/// The most sessions of a person that are told.
+const MOST_TOLD: usize = 64;
 
 /// Tells who is signed in, and where else.
 pub async fn show(facts: &Facts, visit: &Visit<'_>) -> Reply {
@@ -32,7 +35,7 @@ pub async fn show(facts: &Facts, visit: &Visit<'_>) -> Reply {
         Ok(session) if passive || !visit.live.sessions.can_list() => tell(session, None, visit),
         Ok(session) => {
             // A store that does not answer takes nothing else from the page.
-            let others = others(session, visit).await.ok();
+            let others = others(session, MOST_TOLD, visit).await.ok();
             tell(session, others.as_deref(), visit)
         }
     };
@@ -55,7 +58,7 @@ pub async fn end_others(facts: &Facts, form: Option<String>, visit: &Visit<'_>) 
     if !is_meant || !visit.is_asked_for(facts) {
         return tell(session, None, visit);
     }
-    let Ok(others) = others(session, visit).await else {
+    let Ok(others) = others(session, MOST_OF_A_GROUP, visit).await else {
         return Reply::refuse(Fault::StoreDown);
     };
     let count = others.len();
@@ -82,8 +85,12 @@ fn session<'a>(visit: &Visit<'a>) -> Result<&'a Arc<Session>, Fault> {
 }
 
 /// The other sessions of the person, the latest first; none where no store has any.
-async fn others(session: &Session, visit: &Visit<'_>) -> Result<Vec<Listed>, StoreError> {
-    let mut all = visit.live.sessions.of_same_person(session).await?;
+async fn others(
+    session: &Session,
+    most: usize,
+    visit: &Visit<'_>,
+) -> Result<Vec<Listed>, StoreError> {
+    let mut all = visit.live.sessions.of_same_person(session, most).await?;
     all.retain(|one| one.card.id != session.id);
     Ok(all)
 }

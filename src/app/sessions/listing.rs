@@ -17,7 +17,7 @@ use crate::session::record::{GroupKey, Record, RecordKey};
 use crate::session::ticket::LINGER;
 use crate::session::{Session, groups};
 use crate::store::any::AnyStore;
-use crate::store::{Store as _, StoreError};
+use crate::store::{MOST_OF_A_GROUP, Store as _, StoreError};
 
 /// The most sessions that a list has.
 pub const MOST_LISTED: usize = 10_000;
@@ -63,14 +63,15 @@ impl Sessions {
         })
     }
 
-    /// The sessions of whoever has `session`, the latest first; at most
-    /// [`crate::store::MOST_OF_A_GROUP`].
+    /// The sessions of whoever has `session`, the latest first; at most so many of each store, and no
+    /// more than [`crate::store::MOST_OF_A_GROUP`].
     ///
     /// # Errors
     /// [`StoreError`]: a store does not answer.
     pub async fn of_same_person(
         self: &Arc<Self>,
         session: &Session,
+        most: usize,
     ) -> Result<Vec<Listed>, StoreError> {
         let identity = &session.identity;
         let person = groups::of_person(&identity.issuer, &identity.subject);
@@ -78,7 +79,7 @@ impl Sessions {
         let listing = self.control.spawn(async move {
             let mut all = Vec::new();
             for store in sessions.stores() {
-                all.extend(members(store, person).await?);
+                all.extend(members(store, person, most).await?);
             }
             Ok(sessions.cards(all))
         });
@@ -129,7 +130,7 @@ impl Sessions {
         session: &Session,
         replaced: Option<&Arc<Session>>,
     ) {
-        match self.of_same_person(session).await {
+        match self.of_same_person(session, MOST_OF_A_GROUP).await {
             Ok(mut own) => {
                 let replaced = replaced.map(|replaced| &replaced.id);
                 own.retain(|one| one.card.id != session.id && Some(&one.card.id) != replaced);
@@ -199,8 +200,10 @@ impl Sessions {
 async fn members(
     store: &Arc<AnyStore>,
     person: GroupKey,
+    most: usize,
 ) -> Result<Vec<(RecordKey, Record)>, StoreError> {
-    let keys = store.members(person).await?;
+    let mut keys = store.members(person).await?;
+    keys.truncate(most);
     let mut found = Vec::new();
     for some in keys.chunks(AT_ONCE) {
         let mut reading = JoinSet::new();
