@@ -132,6 +132,12 @@ async fn unused(
         };
         let last = std::mem::replace(&mut now, live.clock.now());
         match (known, streams) {
+            // It is in use, and so has not ended for want of that: its browser has another one by now,
+            // with which it ends.
+            (IdleEnd::Gone | IdleEnd::At(_), StreamUse::Counts) if is_replaced(known, now, end) => {
+                end = now.plus(limits.idle);
+                left = limits.idle;
+            }
             (IdleEnd::Gone, _) => return,
             (IdleEnd::Unknown, _) => left = LOOK,
             (IdleEnd::At(known), StreamUse::Counts) if known > now => {
@@ -149,6 +155,12 @@ async fn unused(
             (IdleEnd::At(_), _) => return,
         }
     }
+}
+
+/// Whether a session whose use was written down until `end` is no longer in its store at `now`.
+fn is_replaced(known: IdleEnd, now: UnixTime, end: UnixTime) -> bool {
+    let is_there = matches!(known, IdleEnd::At(known) if known > now);
+    !is_there && now < end
 }
 
 /// Resolves when `span` has passed from `start`, which was a moment ago, by either clock.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::record::GroupKey;
-use super::{Session, SessionId, payload};
+use super::{Session, SessionId, groups, payload};
 use crate::base::clock::UnixTime;
 
 /// The format of what is kept.
@@ -38,12 +38,21 @@ pub struct Ending {
 }
 
 impl Ending {
-    /// The ending of one session.
+    /// The ending of one session, and of those before it at its browser: what they opened may be open
+    /// still.
     #[must_use]
     pub fn of(session: &Session) -> Self {
+        let (whom, begun_until) = match &session.family {
+            None => (Whom::Session(session.id.clone()), session.started_at),
+            // Whoever signs in after this begins a family of their own.
+            Some(first) => {
+                let family = groups::of_family(first);
+                (Whom::Group(family), session.absolute_expires_at)
+            }
+        };
         Self {
-            whom: Whom::Session(session.id.clone()),
-            begun_until: session.started_at,
+            whom,
+            begun_until,
             until: session.absolute_expires_at,
         }
     }

@@ -38,6 +38,12 @@ pub fn of_name(name: &str) -> GroupKey {
     group(&[b"name", name.to_lowercase().as_bytes()])
 }
 
+/// All sessions that a person has had at one browser, one after the other, of which this is the first.
+#[must_use]
+pub fn of_family(first: &SessionId) -> GroupKey {
+    group(&[b"family", first.as_str().as_bytes()])
+}
+
 /// Everything by which a session can be ended with others, except what its provider calls it.
 pub(super) fn of_session<'a>(
     id: &SessionId,
@@ -65,7 +71,8 @@ impl Session {
             let email = identity.email.as_ref().map(|email| &email.address);
             let names = email.into_iter().chain(&identity.preferred_username);
             let all = of_session(&self.id, issuer, subject, names.map(String::as_str));
-            all.chain(sid).collect()
+            let family = of_family(self.family.as_ref().unwrap_or(&self.id));
+            all.chain(sid).chain([family]).collect()
         })
     }
 }

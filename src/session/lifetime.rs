@@ -105,6 +105,7 @@ impl Session {
             turn: 0,
             raw_id_token: who.raw_id_token,
             ticket: None,
+            family: None,
             groups: SessionGroups::default(),
         }
     }

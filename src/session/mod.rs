@@ -78,11 +78,24 @@ pub struct Session {
     pub raw_id_token: Option<Secret>,
     /// What the browser has in its place, where it is kept in a store.
     pub ticket: Option<Arc<Ticket>>,
+    /// The first of the sessions that this person has had at this browser, one after the other, where
+    /// this is a later one.
+    pub family: Option<SessionId>,
     /// What it has in common with others.
     pub groups: SessionGroups,
 }
 
 impl Session {
+    /// The same session as the one that follows `before` at its browser.
+    #[must_use]
+    pub fn following(self, before: &Self) -> Self {
+        let first = before.family.as_ref().unwrap_or(&before.id);
+        Self {
+            family: Some(first.clone()),
+            ..self
+        }
+    }
+
     /// Whether `other` is the same subject of the same issuer.
     #[must_use]
     pub fn is_of_same_person(&self, other: &Self) -> bool {

@@ -56,6 +56,8 @@ struct Written<'a> {
     access_expires_at: Option<UnixTime>,
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     raw_id_token: Option<Cow<'a, str>>,
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    family: Option<Cow<'a, str>>,
 }
 
 #[expect(
@@ -89,6 +91,7 @@ pub(super) fn write_session(session: &Session) -> Result<Zeroizing<Vec<u8>>, Pay
             .raw_id_token
             .as_ref()
             .map(|token| Cow::Borrowed(token.expose())),
+        family: session.family.as_ref().map(|id| Cow::Borrowed(id.as_str())),
     };
     write(SESSION_FORMAT, &written)
 }
@@ -118,6 +121,7 @@ pub(super) fn read_session(bytes: &[u8]) -> Result<Session, PayloadError> {
             .raw_id_token
             .map(|token| Secret::new(token.into_owned())),
         ticket: None,
+        family: written.family.as_deref().and_then(SessionId::parse),
         groups: SessionGroups::default(),
     })
 }
@@ -167,12 +171,14 @@ mod tests {
             full(),
             overage,
             Session::start(alice(), [0; 16], LIMITS, START),
+            Session::start(alice(), [0; 16], LIMITS, START).following(&full()),
         ] {
             let read = read_session(&write_session(&session).unwrap()).unwrap();
             assert_eq!(read.id, session.id);
             assert_eq!(read.identity, session.identity);
             assert_eq!(read.provider, session.provider);
             assert_eq!(read.provider_sid, session.provider_sid);
+            assert_eq!(read.family, session.family);
             assert_eq!(read.auth_time, session.auth_time);
             assert_eq!(read.started_at, session.started_at);
             assert_eq!(read.seen_at, session.seen_at);

@@ -215,13 +215,16 @@ async fn admit(
     let id = visit.live.entropy.bytes().map_err(Fault::of_entropy)?;
     let limits = generation.config.session.limits;
     let session = Session::start(who, id, limits, visit.now);
+    // The same person at the same browser: what it had goes, and is none of those that count.
+    let replaced = visit.session();
+    let replaced = replaced.filter(|before| before.is_of_same_person(&session));
+    let session = match replaced {
+        Some(before) => session.following(before),
+        None => session,
+    };
     let sessions = &visit.live.sessions;
     let session = sessions.begin(session, &generation.names).await;
     let session = session.map_err(Fault::of_keeping)?;
-    // The same person at the same browser: what it had goes, and is none of those that count.
-    let replaced = visit
-        .session()
-        .filter(|old| old.is_of_same_person(&session));
     if let Some(most) = generation.config.session.max_per_user {
         sessions.keep_to(most, &session, replaced).await;
     }

@@ -149,6 +149,7 @@ fn session() -> Arc<Session> {
         turn: 0,
         raw_id_token: None,
         ticket: None,
+        family: None,
         groups: SessionGroups::default(),
     })
 }

@@ -55,6 +55,7 @@ pub(crate) fn session(text: &str) -> Arc<Session> {
         turn: 0,
         raw_id_token: None,
         ticket: None,
+        family: None,
         groups: SessionGroups::default(),
     })
 }

@@ -162,6 +162,30 @@ fn what_is_open_is_a_use_of_its_session() {
     }
 }
 
+// G13, N5: whoever signs in again at the same browser goes on with what is open, and signs out of it, too.
+#[test]
+fn what_is_open_survives_another_login_and_ends_with_its_sign_out() {
+    for kept in Kept::all() {
+        let store = kept.word;
+        let mut open = Open::with(&kept, ", recheck: 24h");
+        for hour in 1..4 {
+            open.gate.clock.advance(HOUR);
+            let start = format!("{PUBLIC}/oauth2/start?return_to=/x");
+            let again = open.alice.visit(&start);
+            assert_eq!(again.answer.status, 200, "{store}: {:?}", again.answer);
+            assert!(open.is_open(), "{store}: hour {hour}");
+        }
+        let mut elsewhere = open.alice.clone();
+        elsewhere.jar.clear();
+        let form = elsewhere.visit(&format!("{PUBLIC}/x"));
+        assert_eq!(elsewhere.sign_in(&form, "alice").answer.status, 200);
+        let out = format!("{PUBLIC}/oauth2/sign_out");
+        assert_eq!(open.alice.submit(&out, PUBLIC, "").status, 303, "{store}");
+        open.assert_closed();
+        assert_eq!(status(&mut elsewhere), 200, "{store}: another browser");
+    }
+}
+
 // N5: where requests alone are a use, what is open ends with the session that nobody used.
 #[test]
 fn where_streams_are_no_use_they_end_with_the_idle_session() {
