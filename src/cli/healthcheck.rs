@@ -90,6 +90,8 @@ fn status(line: &[u8]) -> Option<u16> {
 mod tests {
     use std::net::TcpListener;
 
+    use socket2::{Domain, Socket, Type};
+
     use super::*;
     use crate::cli::Paint;
 
@@ -152,9 +154,11 @@ mod tests {
 
     #[test]
     fn where_nobody_listens_nothing_is_healthy() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
+        // A socket that does not listen keeps its port from everybody else.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        socket.bind(&any.into()).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
         let (exit, said) = healthcheck(&format!("probes: {{ address: \"{address}\" }}\n"));
         assert_eq!(exit, Exit::Failure);
         assert!(said.contains("not ready"), "{said}");

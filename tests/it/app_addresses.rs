@@ -1,9 +1,9 @@
 //! Several addresses of one app.
 
-use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
 
 use crate::support::instance::{World, yaml};
+use crate::support::nobody::nobody;
 use crate::support::raw::Wire;
 use crate::support::upstream::Upstream;
 
@@ -12,12 +12,6 @@ fn lead(world: &World, urls: &[String], more: &str) {
     let more = format!("routes: [{{ access: public }}]\n{more}");
     let text = yaml(world.provider.issuer(), &app, &more);
     world.gate.reload(&text).unwrap();
-}
-
-/// An address at which nobody listens.
-fn nobody() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
 }
 
 fn get(wire: &mut Wire) -> (u16, String) {

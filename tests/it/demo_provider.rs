@@ -28,6 +28,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use url::Url;
 
+use crate::support::nobody::nobody;
 use crate::support::provider::TestProvider;
 use crate::support::wire;
 
@@ -321,12 +322,7 @@ async fn the_provider_without_the_tests_around_it_tells_clients_too() {
 
 #[tokio::test]
 async fn a_client_that_is_gone_keeps_nobody_signed_in() {
-    // A port that was free a moment ago, and that nobody listens on.
-    let gone = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let gone = nobody();
     let provider = TestProvider::start();
     let mut flow = Flow::with_client(provider.provider(), |client| {
         client.backchannel_logout_uri = Some(format!("http://{gone}/"));

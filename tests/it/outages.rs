@@ -15,6 +15,7 @@ use sidegate::demo::provider::Endpoint;
 
 use crate::support::browser::Browser;
 use crate::support::instance::{Instance, PUBLIC, World, register, yaml};
+use crate::support::nobody::nobody;
 use crate::support::provider::{Fault, Gate, TestProvider};
 use crate::support::raw::{Answer, Wire};
 use crate::support::upstream::Upstream;
@@ -55,19 +56,20 @@ const A_CALL: Duration = Duration::from_secs(14);
 
 /// A server that is out of order so; its URL.
 fn broken(how: Breakage) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
     let scheme = match how {
         Breakage::BadCertificate => "https",
         _ => "http",
     };
-    if how != Breakage::Refuses {
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                std::thread::spawn(move || misbehave(stream, how));
-            }
-        });
+    if how == Breakage::Refuses {
+        return format!("{scheme}://{}", nobody());
     }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || misbehave(stream, how));
+        }
+    });
     format!("{scheme}://{address}")
 }
 

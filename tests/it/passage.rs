@@ -5,6 +5,7 @@ use std::net::TcpListener;
 
 use crate::support::browser::Browser;
 use crate::support::instance::{PUBLIC, World, yaml};
+use crate::support::nobody::nobody;
 use crate::support::raw::Wire;
 use crate::support::upstream::Upstream;
 
@@ -243,15 +244,11 @@ fn a_connection_that_went_stale_is_replaced() {
 fn an_app_that_is_not_there_gets_a_page_that_says_which_link_is_broken() {
     let world = World::start();
     let mut alice = world.signed_in("alice");
-    let nobody = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
     world
         .gate
         .reload(&yaml(
             world.provider.issuer(),
-            &format!("http://{nobody}"),
+            &format!("http://{}", nobody()),
             "",
         ))
         .unwrap();

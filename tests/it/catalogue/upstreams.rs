@@ -1,6 +1,7 @@
 //! What is wrong with the app, or with what it is told.
 
 use super::*;
+use crate::support::nobody::nobody;
 
 pub(super) fn of_upstreams() -> Vec<Row> {
     vec![
@@ -24,7 +25,7 @@ pub(super) fn of_upstreams() -> Vec<Row> {
             &["upstream `app` at 127.0.0.1:", "cannot connect", "refused"],
             || {
                 open(
-                    World::before(nobody(), "routes: [{ access: public }]"),
+                    World::before(absent(), "routes: [{ access: public }]"),
                     "/x",
                 )
             },
@@ -58,10 +59,9 @@ pub(super) fn of_upstreams() -> Vec<Row> {
     ]
 }
 
-/// An address that nobody listens at: the port was the kernel's a moment ago.
-fn nobody() -> Upstream {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+/// An app that is not there.
+fn absent() -> Upstream {
     let mut app = Upstream::start();
-    app.address = listener.local_addr().unwrap();
+    app.address = nobody();
     app
 }

@@ -6,6 +6,7 @@ pub(crate) mod foreign;
 pub(crate) mod frames;
 pub(crate) mod http2_app;
 pub(crate) mod instance;
+pub(crate) mod nobody;
 pub(crate) mod own_process;
 pub(crate) mod process;
 pub(crate) mod provider;
