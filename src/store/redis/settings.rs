@@ -12,7 +12,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long an answer may take.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often it is made sure that what others did is still heard.
-pub const LISTENING_CHECK: Duration = Duration::from_secs(5);
+pub const LISTENING_CHECK: Duration = Duration::from_secs(1);
 const REDIS_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
 const LONGEST_PREFIX: usize = 64;
