@@ -21,7 +21,7 @@ pub(super) fn renewals(world: &World) -> usize {
 }
 
 /// For how many seconds the access token of the session is good, as its owner is told.
-fn token_lasts(browser: &Browser) -> u64 {
+pub(crate) fn token_lasts(browser: &Browser) -> u64 {
     let passive = format!("{PUBLIC}/oauth2/userinfo?passive=1");
     let told = browser.clone().fetch("GET", &passive, "");
     assert_eq!(told.status, 200, "{told:?}");
