@@ -7,6 +7,7 @@
     reason = "a fixture that cannot be built is the end of the benchmark, as in a test"
 )]
 
+use std::collections::BTreeMap;
 use std::hash::RandomState;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -151,7 +152,7 @@ impl Fixture {
         let limits = self.config.session.limits;
         let evidence = self.presented().open(&self.opener(), limits, NOW);
         let matched = self.gate.route(&facts);
-        let Decision::Forward(permit, _) = self.gate.decide(matched, facts, &evidence) else {
+        let Decision::Forward(permit, _) = self.gate.decide(matched, facts, &evidence, NOW) else {
             unreachable!("somebody who is signed in and may pass, passes");
         };
         permit
@@ -170,12 +171,14 @@ fn cookie(config: &Config, names: &CookieNames, keyring: &Keyring) -> String {
         groups: Groups::Complete(["viewers", "editors", "staff"].map(str::to_owned).into()),
         preferred_username: Some("alice".to_owned()),
         name: Some("Alice Example".to_owned()),
+        claims: BTreeMap::new(),
     };
     let who = SignedIn {
         identity,
         provider: "default".to_owned(),
         provider_sid: Some("0a1b2c3d".to_owned()),
         auth_time: Some(NOW),
+        acr: None,
         grant: Some(Grant {
             refresh_token: Secret::new("r".repeat(750)),
             access_expires_at: NOW.plus(Duration::from_mins(5)),
@@ -268,7 +271,7 @@ fn decide(bencher: Bencher<'_, '_>) {
             let facts = fixture.facts();
             (fixture.gate.route(&facts), facts)
         })
-        .bench_local_values(|(matched, facts)| fixture.gate.decide(matched, facts, &evidence));
+        .bench_local_values(|(matched, facts)| fixture.gate.decide(matched, facts, &evidence, NOW));
 }
 
 /// The head that goes to the upstream.

@@ -52,7 +52,9 @@ fn gather(root: &Value, node: &Value, path: &str, keys: &mut BTreeMap<String, St
     if let Some(reference) = node["$ref"].as_str() {
         let name = reference.rsplit('/').next().expect("a name");
         // Conditions hold conditions: their keys are named once.
-        if path.ends_with("any[]") {
+        let holds_conditions = path.ends_with("any[]") || path.rsplit('.').next() == Some("deny");
+        let is_named_elsewhere = path == "access.NAME";
+        if holds_conditions || is_named_elsewhere {
             return;
         }
         gather(root, &root["$defs"][name], path, keys);

@@ -5,6 +5,7 @@
 //! `$c` the three values of a split one, `$l` and `$v` a login's name and value: no fuzzer could come
 //! upon these by itself.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -210,10 +211,12 @@ fn session(subject: &str, token_bytes: usize) -> Session {
             groups: Groups::Complete(Vec::new()),
             preferred_username: None,
             name: None,
+            claims: BTreeMap::new(),
         },
         provider: "corp".to_owned(),
         provider_sid: None,
         auth_time: None,
+        acr: None,
         grant: None,
         raw_id_token: (token_bytes > 0).then(|| Secret::new("t".repeat(token_bytes))),
     };

@@ -291,7 +291,7 @@ impl AuditLog {
 }
 
 fn write_unmet(line: &mut Line<'_>, unmet: &Unmet) {
-    line.text("reason", Fault::missing_code(unmet.missing), 64);
+    line.text("reason", Fault::missing_code(&unmet.missing), 64);
     line.display("detail", unmet, 512);
 }
 

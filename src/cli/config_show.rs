@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::yaml::Shown;
-use super::{Exit, Start, Streams, check, shown_routes, shown_sessions};
+use super::{Exit, Start, Streams, check, shown_access, shown_routes, shown_sessions};
 use crate::config::environment::Environment;
 use crate::config::{Config, Hsts, HstsReach};
-use crate::gate::access::{Access, Condition, EmailPattern, EmailRule, Named};
 use crate::gate::client_address::{ForwardedHeader, UnixPeers};
 use crate::gate::routes::{HostRule, Route};
 use crate::provider::{
@@ -156,7 +155,7 @@ fn provider(provider: &ProviderSettings) -> Shown {
     let parameters = parameters.map(|(name, value)| (name.clone(), Shown::text(value.as_str())));
     let admit = match &provider.admit {
         Admit::Everyone => Shown::word("everyone"),
-        Admit::When(one) => condition(one, Names::Bare),
+        Admit::When(one) => shown_access::condition(one, shown_access::Names::Bare),
     };
     let auth_method = match provider.auth_method {
         AuthMethod::Auto => "auto",
@@ -316,21 +315,7 @@ fn route(route: &Route, config: &Config) -> Shown {
     let upstream = route
         .upstream()
         .and_then(|index| config.upstreams.get(index));
-    let certificates = route.client_certificate.as_ref().map(|patterns| {
-        let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
-        ("client_certificate", Shown::texts(&patterns))
-    });
-    let access = match (&route.access, certificates) {
-        (Access::Public, Some(only)) => Shown::map([only]),
-        (Access::SignedIn, Some(first)) => Shown::map([first, ("signed_in", Shown::word("true"))]),
-        (Access::When(one), Some((key, patterns))) => {
-            condition(one, Names::WithProvider).with(key, Some(patterns))
-        }
-        (Access::Public, None) => Shown::word("public"),
-        (Access::Optional, _) => Shown::word("optional"),
-        (Access::SignedIn, None) => Shown::word("signed_in"),
-        (Access::When(one), None) => condition(one, Names::WithProvider),
-    };
+    let access = shown_access::of_route(route);
     let origins: Vec<String> = route
         .websocket_origins
         .iter()
@@ -354,39 +339,6 @@ fn route(route: &Route, config: &Config) -> Shown {
                 Some(Shown::map([("origins", Shown::texts(&origins))])),
             ),
     }
-}
-
-/// Whether names in a condition are written with their provider.
-#[derive(Clone, Copy)]
-enum Names {
-    Bare,
-    WithProvider,
-}
-
-fn condition(one: &Condition, names: Names) -> Shown {
-    let say = |provider: &Option<String>, name: &str| match (names, provider) {
-        (Names::WithProvider, Some(provider)) => Shown::text(format!("{provider}:{name}")),
-        _ => Shown::text(name),
-    };
-    let exact = |list: &Vec<Named>| {
-        Shown::List(
-            list.iter()
-                .map(|one| say(&one.provider, &one.name))
-                .collect(),
-        )
-    };
-    let email = |rule: &EmailRule| match &rule.pattern {
-        EmailPattern::Address(address) => say(&rule.provider, address),
-        EmailPattern::Domain(domain) => say(&rule.provider, &format!("@{domain}")),
-    };
-    let emails = |list: &Vec<EmailRule>| Shown::List(list.iter().map(email).collect());
-    let any =
-        |list: &Vec<Condition>| Shown::List(list.iter().map(|one| condition(one, names)).collect());
-    Shown::map([])
-        .with("groups", one.groups.as_ref().map(exact))
-        .with("emails", one.emails.as_ref().map(emails))
-        .with("subjects", one.subjects.as_ref().map(exact))
-        .with("any", one.any.as_ref().map(any))
 }
 
 fn limits(config: &Config) -> Shown {
@@ -473,11 +425,13 @@ mod tests {
         \x20 - { id: old, kind: oauth2, authorization_endpoint: \"https://o.test/a\", token_endpoint: \"https://o.test/t\", userinfo_endpoint: \"https://o.test/u\", client_id: \"1\", insecure_trust_email: true, claims: { subject: id } }\n\
         session: { keys: ephemeral, idle: 90m, absolute: 36h 30m }\n\
         upstreams: { a: \"unix:/run/a.sock\", b: { url: \"http://[::1]:3000\", host: b.test, headers: { X-Who: \"{name}\" }, require_private: true } }\n\
+        access: { strict: { claims: { \"corp:https://x.test/level: 1\": [\"1\", 1, true], \"corp:department\": sre }, acr: [\"corp:urn:mfa\"], max_age: 1h 5m, addresses: [10.1.0.0/16, \"::1\"], deny: { claims: { \"old:suspended\": true }, any: [{ subjects: [\"corp:x\"] }] } } }\n\
         routes:\n\
         \x20 - { match: { host: \"*\", methods: [GET] }, access: public, upstream: a }\n\
         \x20 - { match: { path: /old/** }, access: optional, redirect: { to: \"https://N.test/x\", status: 308, keep_path: true, keep_query: true } }\n\
         \x20 - { match: { path: /gone }, access: public, respond: { status: 410, body: \"a\\nb\", content_type: text/html, headers: { X-A: b } } }\n\
         \x20 - { match: { path: /closed }, access: public, respond: 404, cors: { origins: [\"*\"], methods: [], max_age: 1h 5s } }\n\
+        \x20 - { match: { path: /strict }, access: strict, upstream: a }\n\
         \x20 - { access: { groups: [\"corp:x: y\"], subjects: [\"old:1\"] }, upstream: b, cors: { origins: [\"https://X.test:443\"], preflights: passed, credentials: true, expose: [X-A] } }\n\
         limits: { target: 5000B }\n\
         hsts: { max_age: 400d, include_subdomains: true, preload: true }\n\

@@ -15,6 +15,7 @@ pub mod healthcheck;
 pub mod keygen;
 pub mod run;
 pub mod sessions;
+mod shown_access;
 mod shown_routes;
 mod shown_sessions;
 mod succession;

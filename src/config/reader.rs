@@ -11,6 +11,13 @@ use super::tree::{Entry, Node, Path, Scalar, Step, Style, Value};
 /// [`super::written::values::Later`].
 pub(crate) const LATER: &str = "sidegate::Later";
 
+/// The name of the type that is a text, a whole number or a switch, as it is written: see
+/// [`super::written::scalar::ScalarWritten`].
+pub(crate) const SCALAR: &str = "sidegate::Scalar";
+
+/// The name of the type that is one of these or a list of them.
+pub(crate) const SCALARS: &str = "sidegate::Scalars";
+
 /// Why a node is not what its key asks for. Never holds the node's value.
 #[derive(Debug)]
 pub(crate) struct ShapeError {
@@ -149,6 +156,26 @@ impl<'de> Reader<'de> {
         .into()
     }
 
+    /// A scalar as what it looks like.
+    fn typed<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ShapeError> {
+        let scalar = self.scalar(&visitor)?;
+        let text = scalar.text.as_str();
+        if scalar.style != Style::Plain {
+            return visitor.visit_borrowed_str(text);
+        }
+        match (text, text.parse::<i64>()) {
+            ("true", _) => visitor.visit_bool(true),
+            ("false", _) => visitor.visit_bool(false),
+            (_, Ok(number)) => visitor.visit_i64(number),
+            _ if text.parse::<f64>().is_ok() => Err(Problem::Said {
+                what: "this is a number with a fraction, or too large".to_owned(),
+                expected: "a whole number, or a text in quotes".to_owned(),
+            }
+            .into()),
+            _ => visitor.visit_borrowed_str(text),
+        }
+    }
+
     fn scalar<V: Visitor<'de>>(self, visitor: &V) -> Result<&'de Scalar, ShapeError> {
         match &self.0.value {
             Value::Scalar(scalar) if !self.0.is_null() => Ok(scalar),
@@ -217,12 +244,12 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, ShapeError> {
-        if name != LATER {
-            visitor.visit_newtype_struct(self)
-        } else if self.0.is_off() {
-            visitor.visit_unit()
-        } else {
-            Err(Problem::NotYet.into())
+        match (name, &self.0.value) {
+            (LATER, _) if self.0.is_off() => visitor.visit_unit(),
+            (LATER, _) => Err(Problem::NotYet.into()),
+            (SCALAR, _) => self.typed(visitor),
+            (SCALARS, Value::List(items)) => visitor.visit_seq(Items { items, at: 0 }),
+            _ => visitor.visit_newtype_struct(self),
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use super::access::Missing;
+use super::access::{Missing, StepUp};
 use super::client_address::ClientAddress;
 use super::cors::Preflight;
 use super::endpoint::Endpoint;
@@ -27,6 +27,9 @@ pub enum Decision {
     /// The person, who is signed in, should come by the provider, unseen if it can be, and then come
     /// back to this page.
     Reask(ReturnTo),
+    /// The person, who is signed in, should sign in so at the same provider, and come back to this page
+    /// (RFC 9470).
+    StepUp(ReturnTo, StepUp),
     /// It is for one of our own endpoints.
     Serve(Endpoint, Box<Facts>),
     /// It may not go on.
@@ -49,6 +52,9 @@ pub enum Denial {
     LoginRequired,
     /// Somebody is signed in, but the condition of the route with this index is not met.
     NotAdmitted(Arc<Session>, Missing, usize),
+    /// Somebody is signed in, but not as the route with this index demands, and whoever asks cannot be sent
+    /// to sign in.
+    StepUpRequired(Arc<Session>, StepUp, usize),
     /// Somebody is signed in, but for too long nobody has vouched for that, and the provider does not
     /// answer.
     Unconfirmed,

@@ -21,13 +21,14 @@ mod tests;
 
 use std::sync::Arc;
 
-use self::access::{Access, Verdict};
+use self::access::{Access, Applicant, Missing, StepUp, Verdict};
 use self::cors::{Grant, Preflight};
 use self::decision::{Admission, Decision, Denial, Permit, Upkeep};
 use self::endpoint::Endpoint;
 use self::facts::{Asker, Facts, Upgrade};
 use self::own_answer::OwnAnswer;
 use self::routes::{Leads, Matched, MethodOverride, Need, Route, Routes};
+use crate::base::clock::UnixTime;
 use crate::base::origin::{Origin, PublicUrl};
 use crate::base::return_to::ReturnTo;
 use crate::base::target::Target;
@@ -124,12 +125,18 @@ impl Gate {
         }
     }
 
-    /// What should happen to the request.
+    /// What should happen to the request, which is judged at `now`.
     ///
     /// Every route that some reading of the target falls under is asked; the first that refuses
     /// answers for all.
     #[must_use]
-    pub fn decide(&self, matched: Matched, facts: Box<Facts>, evidence: &Evidence) -> Decision {
+    pub fn decide(
+        &self,
+        matched: Matched,
+        facts: Box<Facts>,
+        evidence: &Evidence,
+        now: UnixTime,
+    ) -> Decision {
         let indices = match matched {
             Matched::Endpoint(endpoint) => return Decision::Serve(endpoint, facts),
             Matched::Refused(denial) => return Decision::Deny(denial),
@@ -141,10 +148,16 @@ impl Gate {
             let Some(route) = self.routes.at(index) else {
                 return Decision::Deny(Denial::NoRoute);
             };
-            match self.judge((index, route), &facts, evidence) {
+            match self.judge((index, route), &facts, (evidence, now)) {
                 Judgement::Pass(one) => identified = identified.and(one),
                 Judgement::Refuse(denial) => return Decision::Deny(denial),
                 Judgement::Ask => return self.ask(&facts),
+                Judgement::StepUp(session, step_up) => {
+                    return match facts.asker() {
+                        Asker::Navigation => Decision::StepUp(self.return_to(&facts), step_up),
+                        _ => Decision::Deny(Denial::StepUpRequired(session, step_up, index)),
+                    };
+                }
             }
         }
         let unheard = matches!(evidence, Evidence::Unheard(..));
@@ -215,7 +228,7 @@ impl Gate {
         &self,
         (index, route): (usize, &Route),
         facts: &Facts,
-        evidence: &Evidence,
+        (evidence, now): (&Evidence, UnixTime),
     ) -> Judgement {
         if !route.certificate_fits(facts) {
             return Judgement::Refuse(Denial::ClientCertificate);
@@ -242,8 +255,13 @@ impl Gate {
             }
             (Access::SignedIn, Some(_)) => Identified::BySession,
             (Access::When(condition), Some(session)) => {
-                match condition.judge(&session.provider, &session.identity) {
+                match condition.judge(&applicant(session, facts, now)) {
                     Verdict::Met => Identified::BySession,
+                    Verdict::NotMet(Missing::SignIn(step_up))
+                        if !session.has_just_stepped_up(&step_up.acr, now) =>
+                    {
+                        return Judgement::StepUp(Arc::clone(session), step_up);
+                    }
                     Verdict::NotMet(missing) => {
                         return Judgement::Refuse(Denial::NotAdmitted(
                             Arc::clone(session),
@@ -293,11 +311,24 @@ impl Gate {
     }
 }
 
+/// Whoever has `session` and asks at `now`.
+fn applicant<'a>(session: &'a Session, facts: &Facts, now: UnixTime) -> Applicant<'a> {
+    Applicant {
+        provider: &session.provider,
+        identity: &session.identity,
+        acr: session.acr.as_deref(),
+        auth_time: session.auth_time,
+        client: Some(*facts.client_address()),
+        now,
+    }
+}
+
 /// What one route says.
 enum Judgement {
     Pass(Identified),
     Refuse(Denial),
     Ask,
+    StepUp(Arc<Session>, StepUp),
 }
 
 /// Whether the upstream is told who asks.

@@ -17,7 +17,7 @@ use crate::oidc::claims::Groups;
 use crate::session::Session;
 use crate::session::evidence::Evidence;
 use crate::session::lifetime::Freshness;
-use crate::session::tests::session_of;
+use crate::session::tests::{START as NOW, session_of};
 
 /// The policy that `security.md`-style tests speak of: some public paths, `/admin` for a group,
 /// everything else for whoever is signed in.
@@ -139,7 +139,9 @@ fn outcome(
     } else {
         &nothing
     };
-    match gate.decide(matched, facts, evidence) {
+    match gate.decide(matched, facts, evidence, NOW) {
+        Decision::StepUp(..) => "step up",
+        Decision::Deny(Denial::StepUpRequired(..)) => "401 step up",
         Decision::Forward(permit, _) if permit.session().is_some() => "identified",
         Decision::Forward(..) => "anonymous",
         Decision::Answer(..) => "answer",
@@ -332,7 +334,7 @@ fn a_host_that_no_route_serves_is_refused() {
     );
     let facts = gather("GET", "/", PAGE).unwrap();
     let matched = empty.route(&facts);
-    let decision = empty.decide(matched, facts, &signed_in(&["admins"]));
+    let decision = empty.decide(matched, facts, &signed_in(&["admins"]), NOW);
     assert!(matches!(decision, Decision::Deny(Denial::NoRoute)));
 }
 
@@ -522,7 +524,8 @@ fn a_permit_carries_the_very_head_that_was_judged() {
     let gate = policy();
     let facts = gather("GET", "/A%2Fb?q=%20&x=//y", &[("x-marker", "7")]).unwrap();
     let matched = gate.route(&facts);
-    let Decision::Forward(permit, upkeep) = gate.decide(matched, facts, &signed_in(&[])) else {
+    let Decision::Forward(permit, upkeep) = gate.decide(matched, facts, &signed_in(&[]), NOW)
+    else {
         panic!("should pass")
     };
     assert_eq!(upkeep, Upkeep::None);
@@ -544,7 +547,7 @@ fn a_stale_cookie_is_sealed_anew_only_where_the_session_was_used() {
     let upkeep = |target| {
         let facts = gather("GET", target, PAGE).unwrap();
         let matched = gate.route(&facts);
-        match gate.decide(matched, facts, &stale) {
+        match gate.decide(matched, facts, &stale, NOW) {
             Decision::Forward(_, upkeep) => upkeep,
             other => panic!("{other:?}"),
         }
@@ -559,7 +562,7 @@ fn callbacks_of_several_providers_are_told_apart_by_path() {
     let endpoint = |target| {
         let facts = gather("GET", target, PAGE).unwrap();
         let matched = gate.route(&facts);
-        match gate.decide(matched, facts, &Evidence::None) {
+        match gate.decide(matched, facts, &Evidence::None, NOW) {
             Decision::Serve(endpoint, _) => Some(endpoint),
             _ => None,
         }

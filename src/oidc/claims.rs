@@ -1,9 +1,14 @@
 //! What a verified answer of the provider said about a person.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::base::clock::UnixTime;
+
+/// A longer name of an authentication context is as if there were none.
+const LONGEST_ACR: usize = 255;
 
 /// What a verified ID token says. Only [`verify`](super::id_token::verify) makes one.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +45,14 @@ impl Claims {
     #[must_use]
     pub fn auth_time(&self) -> Option<UnixTime> {
         self.auth_time
+    }
+
+    /// In which authentication context the person signed in (Core section 2), as far as the provider said:
+    /// at most 255 bytes.
+    #[must_use]
+    pub fn acr(&self) -> Option<&str> {
+        let acr = self.members.get("acr")?.as_str()?;
+        (!acr.is_empty() && acr.len() <= LONGEST_ACR).then_some(acr)
     }
 
     /// When the token was issued.
@@ -83,6 +96,10 @@ pub struct Identity {
     /// The full name; for display only.
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Further claims, by the paths under which rules ask for them; `null` where nothing was told there, or
+    /// too much to be kept. What is not there at all was not asked for when the person signed in.
+    #[serde(rename = "c", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, Value>,
 }
 
 /// An e-mail address and whether the provider says that it verified it.

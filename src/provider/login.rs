@@ -94,6 +94,7 @@ impl Provider {
             provider: self.settings.id.clone(),
             provider_sid: claims.sid().map(str::to_owned),
             auth_time: claims.auth_time(),
+            acr: claims.acr().map(str::to_owned),
             grant: self.grant(tokens, None),
             raw_id_token: self
                 .keeps_id_token(metadata, raw_id_token)
@@ -159,6 +160,7 @@ impl Provider {
                 lacks(&self.rules.email)
                     || lacks(&self.rules.groups)
                     || lacks(&self.rules.preferred_username)
+                    || self.rules.kept.iter().any(lacks)
             }
         }
     }
@@ -178,6 +180,7 @@ impl Provider {
             provider: self.settings.id.clone(),
             provider_sid: None,
             auth_time: None,
+            acr: None,
             grant: self.grant(tokens, None),
             raw_id_token: None,
         })

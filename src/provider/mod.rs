@@ -29,6 +29,7 @@ pub use self::settings::{
 use crate::base::clock::Clock;
 use crate::base::origin::{Origin, PublicUrl};
 use crate::base::secret::Secret;
+use crate::gate::access::Applicant;
 use crate::gate::access::Verdict;
 use crate::oidc::algorithm::Algorithm;
 use crate::oidc::authorization::{Attempt, AuthorizationRequest, PendingLogin};
@@ -145,7 +146,7 @@ impl Provider {
     pub fn admits(&self, identity: &Identity) -> Verdict {
         match &self.settings.admit {
             Admit::Everyone => Verdict::Met,
-            Admit::When(condition) => condition.judge(self.id(), identity),
+            Admit::When(condition) => condition.judge(&Applicant::by_identity(self.id(), identity)),
         }
     }
 
@@ -267,5 +268,6 @@ fn identity_rules(paths: &ClaimPaths) -> Result<IdentityRules, ProviderFault> {
         groups: path(&paths.groups, standard.groups)?,
         preferred_username: path(&paths.preferred_username, standard.preferred_username)?,
         name: path(&paths.name, standard.name)?,
+        kept: paths.kept.clone(),
     })
 }

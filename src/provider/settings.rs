@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::base::secret::Secret;
 use crate::gate::access::Condition;
+use crate::oidc::claim_path::ClaimPath;
 
 /// One provider, as configured.
 #[derive(Debug, Clone)]
@@ -141,6 +142,8 @@ pub struct ClaimPaths {
     pub preferred_username: Option<String>,
     /// The full name.
     pub name: Option<String>,
+    /// Further claims, which rules ask for.
+    pub kept: Vec<ClaimPath>,
 }
 
 /// Whose word it takes for an e-mail address to be used in rules.

@@ -1,6 +1,8 @@
 use http::HeaderMap;
+
 use http::header::{HeaderName, HeaderValue};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 use super::credentials::OwnCookies;
 use super::head::make_private;
@@ -52,6 +54,7 @@ fn session(subject: &str, groups: &[&str]) -> Session {
         groups: Groups::Complete(groups.iter().map(|&group| group.to_owned()).collect()),
         preferred_username: None,
         name: None,
+        claims: BTreeMap::new(),
     };
     session
 }

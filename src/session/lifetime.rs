@@ -16,6 +16,8 @@ use crate::oidc::claims::Identity;
 
 /// How far the clocks of replicas may differ.
 pub(super) const CLOCK_SKEW: Duration = Duration::from_mins(1);
+/// For so long nobody is sent to sign in again in the same way.
+const STEPPING_UP: Duration = Duration::from_mins(1);
 /// How far a clock may be set back without ending the sessions that it sealed before; each lives as much
 /// longer. A clock that was wrong by more makes none immortal.
 const SET_BACK: Duration = Duration::from_mins(65);
@@ -67,6 +69,8 @@ pub struct SignedIn {
     pub provider_sid: Option<String>,
     /// When the person last proved who they are, where the provider said.
     pub auth_time: Option<UnixTime>,
+    /// In which authentication context they signed in (`acr`), where the provider said.
+    pub acr: Option<String>,
     /// What renews the session, where the provider gave it.
     pub grant: Option<Grant>,
     /// The raw ID token, where the provider needs it at logout.
@@ -96,6 +100,8 @@ impl Session {
             provider: who.provider,
             provider_sid: who.provider_sid,
             auth_time: who.auth_time,
+            acr: who.acr,
+            stepped_up: None,
             started_at: now,
             seen_at: now,
             idle_expires_at: now.plus(limits.idle).min(absolute_expires_at),
@@ -108,6 +114,12 @@ impl Session {
             family: None,
             groups: SessionGroups::default(),
         }
+    }
+
+    /// Whether it has just begun, at `now`, because an earlier one was not enough for one of `acr`.
+    #[must_use]
+    pub fn has_just_stepped_up(&self, acr: &[String], now: UnixTime) -> bool {
+        self.stepped_up.as_deref() == Some(acr) && now < self.started_at.plus(STEPPING_UP)
     }
 
     /// The same session after the provider vouched anew, at `now`, for `who`. Who it is may not

@@ -59,6 +59,11 @@ pub struct Session {
     pub provider_sid: Option<String>,
     /// When the person last proved who they are, as far as the provider said.
     pub auth_time: Option<UnixTime>,
+    /// In which authentication context they signed in, where the provider said.
+    pub acr: Option<String>,
+    /// Which authentication contexts the provider was asked for, where an earlier session was not enough:
+    /// it is not asked twice in a moment for what it does not give.
+    pub stepped_up: Option<Vec<String>>,
     /// When the session began. The absolute limit counts from here, through every renewal.
     pub started_at: UnixTime,
     /// When it was last seen, as of the last sealing.

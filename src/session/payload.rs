@@ -38,6 +38,10 @@ struct Written<'a> {
     provider_sid: Option<Cow<'a, str>>,
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     auth_time: Option<UnixTime>,
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    acr: Option<Cow<'a, str>>,
+    #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
+    stepped_up: Option<Cow<'a, [String]>>,
     #[serde(rename = "b")]
     started_at: UnixTime,
     #[serde(rename = "u")]
@@ -76,6 +80,8 @@ pub(super) fn write_session(session: &Session) -> Result<Zeroizing<Vec<u8>>, Pay
         provider: Cow::Borrowed(&session.provider),
         provider_sid: session.provider_sid.as_deref().map(Cow::Borrowed),
         auth_time: session.auth_time,
+        acr: session.acr.as_deref().map(Cow::Borrowed),
+        stepped_up: session.stepped_up.as_deref().map(Cow::Borrowed),
         started_at: session.started_at,
         seen_at: session.seen_at,
         idle_expires_at: session.idle_expires_at,
@@ -107,6 +113,8 @@ pub(super) fn read_session(bytes: &[u8]) -> Result<Session, PayloadError> {
         provider: written.provider.into_owned(),
         provider_sid: written.provider_sid.map(Cow::into_owned),
         auth_time: written.auth_time,
+        acr: written.acr.map(Cow::into_owned),
+        stepped_up: written.stepped_up.map(Cow::into_owned),
         started_at: written.started_at,
         seen_at: written.seen_at,
         idle_expires_at: written.idle_expires_at,

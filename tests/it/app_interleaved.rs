@@ -188,6 +188,7 @@ fn crowd(url: &str) -> (World, Vec<String>) {
         email: format!("user-{at}@example.com"),
         email_status: EmailStatus::Verified,
         groups: Vec::new(),
+        claims: serde_json::Map::new(),
     });
     let provider = TestProvider::start_with(|options| options.users.extend(people));
     register(&provider, "dashboards", "/oauth2/callback");

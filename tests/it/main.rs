@@ -109,6 +109,8 @@ mod pipelining; // each request of a connection is judged by itself
 #[cfg(test)]
 mod plain_oauth2; // a provider without ID tokens: userinfo says who it is, or nobody is in
 #[cfg(test)]
+mod policy; // who may pass: claims, denials, addresses, and a sign-in that is strong and fresh enough
+#[cfg(test)]
 mod proxy_protocol; // a trusted proxy says whose a connection is, and nobody else does
 #[cfg(test)]
 mod real_upstreams; // servers that others wrote see no request that the gate did not send

@@ -101,6 +101,7 @@ async fn redeem(
 ) -> Result<Reply, Fault> {
     let page = visit.page_of_text(Some(pending.return_to()));
     let visibility = pending.visibility();
+    let stepped_up = pending.stepping_up().map(<[String]>::to_vec);
     let others = visit.generation.providers.iter();
     let others = others.filter(|other| other.id() != provider.id());
     let others: Vec<_> = others.map(|other| other.issuer()).collect();
@@ -160,7 +161,7 @@ async fn redeem(
         let unmet = Unmet::of_admit(missing, provider.settings());
         return Err(Fault::NotAdmittedHere(Box::new(who.identity), unmet));
     }
-    admit(who, state, &page, visit).await
+    admit((who, stepped_up), state, &page, visit).await
 }
 
 /// The provider could not answer without showing something. Where somebody has to sign in, they are
@@ -206,7 +207,7 @@ fn is_dead(error: &LoginError) -> bool {
 
 /// Begins the session. Whatever the browser had before, it has this now.
 async fn admit(
-    who: SignedIn,
+    (who, stepped_up): (SignedIn, Option<Vec<String>>),
     state: &str,
     page: &ReturnTo,
     visit: &Visit<'_>,
@@ -214,7 +215,10 @@ async fn admit(
     let generation = visit.generation;
     let id = visit.live.entropy.bytes().map_err(Fault::of_entropy)?;
     let limits = generation.config.session.limits;
-    let session = Session::start(who, id, limits, visit.now);
+    let session = Session {
+        stepped_up,
+        ..Session::start(who, id, limits, visit.now)
+    };
     // The same person at the same browser: what it had goes, and is none of those that count.
     let replaced = visit.session();
     let replaced = replaced.filter(|before| before.is_of_same_person(&session));

@@ -9,6 +9,7 @@ use crate::app::respond::details::{LostCookie, LostCookieReason};
 use crate::base::entropy::NoEntropy;
 use crate::base::return_to::ReturnTo;
 use crate::base::secret::Secret;
+use crate::gate::access::StepUp;
 use crate::gate::facts::{Asker, Facts};
 use crate::oidc::authorization::{Attempt, LoginParameters, Prompt, Randomness};
 use crate::provider::{LoginError, Provider, ProviderKind};
@@ -59,6 +60,25 @@ pub fn reask(page: &ReturnTo, visit: &Visit<'_>) -> Reply {
         ProviderKind::OAuth2 { .. } => LoginParameters::default(),
     };
     begin_at(provider, &Beginning::first(page.clone(), wishes), visit)
+}
+
+/// Sends a person who is signed in to sign in so at the provider that vouched for them.
+#[must_use]
+pub fn step_up(page: &ReturnTo, step_up: &StepUp, visit: &Visit<'_>) -> Reply {
+    let Ok(wishes) = LoginParameters::default().step_up(&step_up.acr) else {
+        return Reply::refuse(Fault::Internal(
+            "a rule asks for an impossible `acr`".into(),
+        ));
+    };
+    let wishes = match step_up.max_age {
+        Some(span) => wishes.max_age(span),
+        None => wishes,
+    };
+    let session = visit.session();
+    match session.and_then(|session| visit.generation.provider(&session.provider)) {
+        Some(provider) => begin_at(provider, &Beginning::first(page.clone(), wishes), visit),
+        None => begin(page, wishes, visit),
+    }
 }
 
 /// Begins a login at the only provider, or lets the person choose.

@@ -226,7 +226,7 @@ impl Worker {
             now,
             teller,
         };
-        let (reply, endpoint) = match generation.gate.decide(matched, facts, &evidence) {
+        let (reply, endpoint) = match generation.gate.decide(matched, facts, &evidence, now) {
             Decision::Forward(permit, upkeep) => {
                 return self
                     .forward(equipped, (permit, upkeep, body), &visit, seen)
@@ -256,6 +256,10 @@ impl Worker {
                 (Reply::new(Answer::Page(page)), "login")
             }
             Decision::Reask(page) => (login::reask(&page, &visit), "login"),
+            Decision::StepUp(page, wanted) => {
+                Box::pin(visit.first_answers()).await;
+                (login::step_up(&page, &wanted, &visit), "login")
+            }
             Decision::Login(page) => {
                 Box::pin(visit.first_answers()).await;
                 let reply = login::begin(&page, LoginParameters::default(), &visit);
@@ -382,7 +386,9 @@ fn arrived(
 fn refusal(denial: Denial, visit: &Visit<'_>, seen: &Seen) -> Fault {
     let generation = visit.generation;
     let named = match &denial {
-        Denial::NotAdmitted(_, _, route) => generation.gate.named_route(*route),
+        Denial::NotAdmitted(_, _, route) | Denial::StepUpRequired(_, _, route) => {
+            generation.gate.named_route(*route)
+        }
         _ => None,
     };
     let over = matches!(visit.evidence, Evidence::Expired(_));
@@ -394,7 +400,9 @@ fn refusal(denial: Denial, visit: &Visit<'_>, seen: &Seen) -> Fault {
                 let settings = provider.map(|provider| provider.settings());
                 named.map_or_else(String::new, |route| rule_of_route(route, missing, settings))
             });
-            if let Fault::NotAdmitted(session, unmet) = &fault {
+            if let Fault::NotAdmitted(session, unmet) | Fault::StepUpRequired(session, unmet) =
+                &fault
+            {
                 visit.teller.tell(&AuditEvent::Deny {
                     session,
                     route: named.map(|route| route.name.as_str()),

@@ -1,6 +1,7 @@
 //! Tries the operator's own templates: every page is made once in every language before any of them
 //! is shown to anybody.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,6 +130,7 @@ fn identity() -> Identity {
         groups: Groups::Complete(vec![name(); 40]),
         preferred_username: Some(name()),
         name: Some(name()),
+        claims: BTreeMap::new(),
     }
 }
 
@@ -140,6 +142,8 @@ fn session() -> Arc<Session> {
         provider: "corp".to_owned(),
         provider_sid: None,
         auth_time: None,
+        acr: None,
+        stepped_up: None,
         started_at: at,
         seen_at: at,
         idle_expires_at: at,

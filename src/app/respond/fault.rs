@@ -35,6 +35,9 @@ pub enum Fault {
     /// Somebody is signed in, but the route's condition is not met.
     #[error("{1}")]
     NotAdmitted(Arc<Session>, Unmet),
+    /// Somebody is signed in, but not as the route demands; with another sign-in they would pass.
+    #[error("{1}")]
+    StepUpRequired(Arc<Session>, Unmet),
     /// Somebody proved who they are, but the provider's `admit` condition is not met.
     #[error("{1}")]
     NotAdmittedHere(Box<Identity>, Unmet),
@@ -217,7 +220,9 @@ impl Fault {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::LoginRequired | Self::BodyLost => StatusCode::UNAUTHORIZED,
+            Self::LoginRequired | Self::BodyLost | Self::StepUpRequired(..) => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::NotAdmitted(..)
             | Self::NotAdmittedHere(..)
             | Self::ClientCertificate
@@ -271,9 +276,9 @@ impl Fault {
         match self {
             Self::LoginRequired => "login_required",
             Self::BodyLost => "csrf_post_replay",
-            Self::NotAdmitted(_, unmet) | Self::NotAdmittedHere(_, unmet) => {
-                Self::missing_code(unmet.missing)
-            }
+            Self::NotAdmitted(_, unmet)
+            | Self::StepUpRequired(_, unmet)
+            | Self::NotAdmittedHere(_, unmet) => Self::missing_code(&unmet.missing),
             Self::NoRoute => "no_route",
             Self::UnknownHost => "unknown_host",
             Self::ClientCertificate => "client_certificate",
@@ -323,7 +328,7 @@ impl Fault {
 
     /// The code of a denial for want of `missing`.
     #[must_use]
-    pub fn missing_code(missing: Missing) -> &'static str {
+    pub fn missing_code(missing: &Missing) -> &'static str {
         match missing {
             Missing::Group => "group_denied",
             Missing::CompleteGroups => "groups_incomplete",
@@ -331,7 +336,11 @@ impl Fault {
             Missing::VerifiedEmail => "email_unverified",
             Missing::OtherEmail => "domain_denied",
             Missing::Subject => "subject_denied",
+            Missing::Claim => "claim_denied",
+            Missing::Address => "address_denied",
+            Missing::Exclusion => "excluded",
             Missing::Alternative => "access_denied",
+            Missing::SignIn(_) => "insufficient_user_authentication",
         }
     }
 
@@ -342,6 +351,7 @@ impl Fault {
             Self::LoginRequired
             | Self::BodyLost
             | Self::NotAdmitted(..)
+            | Self::StepUpRequired(..)
             | Self::NotAdmittedHere(..)
             | Self::NoRoute
             | Self::UnknownHost
@@ -396,6 +406,7 @@ impl Fault {
             Self::LoginRequired
             | Self::BodyLost
             | Self::NotAdmitted(..)
+            | Self::StepUpRequired(..)
             | Self::NotAdmittedHere(..)
             | Self::NoRoute
             | Self::UnknownHost
@@ -451,13 +462,18 @@ impl Fault {
     #[must_use]
     pub fn of_denial(
         denial: Denial,
-        rule: impl FnOnce(&Session, Missing, usize) -> String,
+        rule: impl FnOnce(&Session, &Missing, usize) -> String,
     ) -> Self {
         match denial {
             Denial::LoginRequired => Self::LoginRequired,
             Denial::NotAdmitted(session, missing, route) => {
-                let rule = rule(&session, missing, route);
+                let rule = rule(&session, &missing, route);
                 Self::NotAdmitted(session, Unmet { missing, rule })
+            }
+            Denial::StepUpRequired(session, step_up, route) => {
+                let missing = Missing::SignIn(step_up);
+                let rule = rule(&session, &missing, route);
+                Self::StepUpRequired(session, Unmet { missing, rule })
             }
             Denial::Unconfirmed => Self::ProviderUnavailable(Outage::new(
                 "the session must be confirmed, and the provider does not answer",

@@ -37,6 +37,7 @@ use super::language::Language;
 use super::pages::{Circumstances, Framing, Html, Page, Pages};
 use super::reference::Reference;
 use crate::base::return_to::ReturnTo;
+use crate::gate::access::Missing;
 
 /// A redirect of ours. There are no others: 307 and 308 would send a form's credentials on
 /// (RFC 9700 section 4.12).
@@ -112,7 +113,12 @@ pub fn page(
     if let Page::KeepFragment(return_to) = page {
         // Not a page of the app's: whatever keeps good answers must not keep this one for it.
         *response.status_mut() = StatusCode::UNAUTHORIZED;
-        add_challenge(response.headers_mut(), pages, Some(return_to));
+        add_challenge(
+            response.headers_mut(),
+            pages,
+            &Fault::LoginRequired,
+            Some(return_to),
+        );
     }
     add_own_fields(response.headers_mut(), circumstances.reference);
     response
@@ -324,9 +330,28 @@ fn add_own_fields(headers: &mut HeaderMap, reference: Reference) {
 
 /// RFC 9110 section 11.6.1. Never Basic: a browser would ask for a password with its own window.
 /// The URL is percent-encoded, so no quote can end the string.
-fn add_challenge(headers: &mut HeaderMap, pages: &Pages, return_to: Option<&ReturnTo>) {
-    let login_url = pages.login_url(return_to);
-    let challenge = HeaderValue::try_from(format!("Sidegate login=\"{login_url}\""));
+/// What a session was not enough for is said as in RFC 9470 section 3.
+fn add_challenge(
+    headers: &mut HeaderMap,
+    pages: &Pages,
+    fault: &Fault,
+    return_to: Option<&ReturnTo>,
+) {
+    let mut challenge = format!("Sidegate login=\"{}\"", pages.login_url(return_to));
+    if let Fault::StepUpRequired(_, unmet) = fault
+        && let Missing::SignIn(step_up) = &unmet.missing
+    {
+        challenge.push_str(", error=\"insufficient_user_authentication\"");
+        if !step_up.acr.is_empty() {
+            // Quotes and backslashes cannot be in one: the configuration is checked for that.
+            let acr = step_up.acr.join(" ").replace(['"', '\\'], "");
+            challenge.extend([", acr_values=\"", &acr, "\""]);
+        }
+        if let Some(span) = step_up.max_age {
+            challenge.extend([", max_age=\"", &span.as_secs().to_string(), "\""]);
+        }
+    }
+    let challenge = HeaderValue::try_from(challenge);
     headers.insert(
         WWW_AUTHENTICATE,
         challenge.unwrap_or(HeaderValue::from_static("Sidegate")),
@@ -343,7 +368,7 @@ fn add_fault_fields(
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     if fault.status() == StatusCode::UNAUTHORIZED {
-        add_challenge(headers, pages, circumstances.return_to);
+        add_challenge(headers, pages, fault, circumstances.return_to);
     }
     if let Fault::MethodNotAllowed(methods) = fault {
         headers.insert(ALLOW, HeaderValue::from_static(methods));

@@ -1,5 +1,6 @@
 //! One fault of every kind, for tests that must hold for all of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::unmet::Unmet;
 use crate::app::pages::OtherSession;
 use crate::base::clock::UnixTime;
 use crate::base::target::Malformed as MalformedTarget;
-use crate::gate::access::Missing;
+use crate::gate::access::{Missing, StepUp};
 use crate::gate::facts::Malformed;
 use crate::oidc::claims::{Email, Groups, Identity, Verification};
 use crate::server::HeadLimit;
@@ -34,6 +35,7 @@ pub(crate) fn identity(text: &str) -> Identity {
         groups: Groups::Complete(vec![text.to_owned(), text.to_owned()]),
         preferred_username: Some(text.to_owned()),
         name: Some(text.to_owned()),
+        claims: BTreeMap::from([(text.to_owned(), text.into())]),
     }
 }
 
@@ -46,6 +48,8 @@ pub(crate) fn session(text: &str) -> Arc<Session> {
         provider: text.to_owned(),
         provider_sid: None,
         auth_time: None,
+        acr: None,
+        stepped_up: None,
         started_at: at(1_000_000_000),
         seen_at: at(1_000_000_000),
         idle_expires_at: at(1_000_028_800),
@@ -82,17 +86,29 @@ pub(crate) fn upstream_failure(text: &str) -> UpstreamFailure {
     UpstreamFailure::of(text, text, text)
 }
 
-/// A fault of every kind; whatever text somebody else may choose in it is `text`.
-pub(crate) fn faults(text: &str) -> Vec<Fault> {
-    let missing = [
+fn missing(text: &str) -> Vec<Missing> {
+    vec![
         Missing::Group,
         Missing::CompleteGroups,
         Missing::Email,
         Missing::VerifiedEmail,
         Missing::OtherEmail,
         Missing::Subject,
+        Missing::Claim,
+        Missing::Address,
+        Missing::Exclusion,
         Missing::Alternative,
-    ];
+        Missing::SignIn(StepUp::default()),
+        Missing::SignIn(StepUp {
+            acr: vec![text.to_owned()],
+            max_age: None,
+        }),
+    ]
+}
+
+/// A fault of every kind; whatever text somebody else may choose in it is `text`.
+pub(crate) fn faults(text: &str) -> Vec<Fault> {
+    let missing = missing(text);
     let malformed = [
         Malformed::Target(MalformedTarget::Nul),
         Malformed::Host,
@@ -111,11 +127,15 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
     let issuers = IssuerMismatch::new("https://id.test", text);
     let words = ProviderWords::new(text, Some(text));
     let upstream = upstream_failure(text);
+    let step_up = Missing::SignIn(StepUp {
+        acr: vec!["mfa".to_owned()], // a program is told: it has to ask for it
+        max_age: Some(Duration::from_secs(60)),
+    });
     let mut faults: Vec<Fault> = missing
         .into_iter()
         .flat_map(|missing| {
             [
-                Fault::NotAdmitted(session(text), unmet(missing, text)),
+                Fault::NotAdmitted(session(text), unmet(missing.clone(), text)),
                 Fault::NotAdmittedHere(Box::new(identity(text)), unmet(missing, text)),
             ]
         })
@@ -123,6 +143,7 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
     faults.extend(malformed.map(Fault::Malformed));
     faults.extend([
         Fault::LoginRequired,
+        Fault::StepUpRequired(session(text), unmet(step_up, text)),
         Fault::BodyLost,
         Fault::NoRoute,
         Fault::UnknownHost,
@@ -186,7 +207,7 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
 }
 
 /// How many kinds of fault [`kind`] tells apart.
-pub(crate) const KINDS: usize = 42;
+pub(crate) const KINDS: usize = 43;
 
 /// The kind's number. A new kind does not compile until it has one here, and then the test fails
 /// until [`faults`] has a sample of it.
@@ -196,6 +217,7 @@ pub(crate) fn kind(fault: &Fault) -> usize {
         Fault::BodyLost => 1,
         Fault::NotAdmitted(..) => 2,
         Fault::NotAdmittedHere(..) => 3,
+        Fault::StepUpRequired(..) => 42,
         Fault::NoRoute => 4,
         Fault::UnknownHost => 5,
         Fault::ClientCertificate => 38,

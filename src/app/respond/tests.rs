@@ -268,7 +268,7 @@ fn grpc_is_refused_by_trailers_only() {
     let (denied, _) = told(
         &Fault::NotAdmittedHere(
             Box::new(samples::identity("x")),
-            samples::unmet(crate::gate::access::Missing::Group, "x"),
+            samples::unmet(Missing::Group, "x"),
         ),
         Form::Grpc,
     );
@@ -328,10 +328,12 @@ fn statuses_and_codes_stay_as_they_are() {
         })
         .collect();
     let wanted = "access_denied 403
+address_denied 403
 ambiguous_target 400
 body_broken 400
 body_timeout 408
 callback_malformed 400
+claim_denied 403
 client_certificate 403
 clock_skew 502
 code_exchange_failed 502
@@ -340,12 +342,14 @@ csrf_post_replay 401
 domain_denied 403
 email_missing 403
 email_unverified 403
+excluded 403
 foreign_websocket 403
 group_denied 403
 groups_incomplete 403
 header_too_large 431
 identity_too_large 500
 identity_unusable 502
+insufficient_user_authentication 401,403
 internal 500
 issuer_mismatch 400,502
 login_loop 400
@@ -412,6 +416,7 @@ fn a_body_tells_nothing_of_what_the_log_tells() {
             one,
             Fault::NotAdmitted(..)
                 | Fault::NotAdmittedHere(..)
+                | Fault::StepUpRequired(..)
                 | Fault::LoginLoop(_)
                 | Fault::ProviderRefused(_)
         );

@@ -26,8 +26,8 @@ impl Unmet {
             Admit::When(condition) => Some(condition),
         };
         Self {
+            rule: rule(&place, condition, &missing, Some(&settings.claims)),
             missing,
-            rule: rule(&place, condition, missing, Some(&settings.claims)),
         }
     }
 }
@@ -36,7 +36,7 @@ impl Unmet {
 #[must_use]
 pub fn rule_of_route(
     route: &Route,
-    missing: Missing,
+    missing: &Missing,
     settings: Option<&ProviderSettings>,
 ) -> String {
     let condition = match &route.access {
@@ -50,7 +50,7 @@ pub fn rule_of_route(
 fn rule(
     place: &str,
     condition: Option<&Condition>,
-    missing: Missing,
+    missing: &Missing,
     claims: Option<&ClaimPaths>,
 ) -> String {
     let wants = condition.map(|condition| format!(" wants {condition}"));
@@ -64,26 +64,30 @@ fn rule(
 }
 
 /// The claim that decides it, where it is one.
-fn claim(claims: &ClaimPaths, missing: Missing) -> Option<&str> {
+fn claim<'a>(claims: &'a ClaimPaths, missing: &Missing) -> Option<&'a str> {
     let (path, standard) = match missing {
         Missing::Group | Missing::CompleteGroups => (&claims.groups, "groups"),
         Missing::Email | Missing::OtherEmail => (&claims.email, "email"),
         Missing::VerifiedEmail => (&claims.email_verified, "email_verified"),
         Missing::Subject => (&claims.subject, "sub"),
-        Missing::Alternative => return None,
+        Missing::Claim
+        | Missing::Address
+        | Missing::Exclusion
+        | Missing::Alternative
+        | Missing::SignIn(_) => return None,
     };
     Some(path.as_deref().unwrap_or(standard))
 }
 
 impl fmt::Display for Unmet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", word(self.missing), self.rule)
+        write!(f, "{}; {}", word(&self.missing), self.rule)
     }
 }
 
 /// What is missing, in a few words for logs.
 #[must_use]
-pub fn word(missing: Missing) -> &'static str {
+pub fn word(missing: &Missing) -> &'static str {
     match missing {
         Missing::Group => "in none of the groups",
         Missing::CompleteGroups => {
@@ -93,6 +97,22 @@ pub fn word(missing: Missing) -> &'static str {
         Missing::VerifiedEmail => "the e-mail address is not verified",
         Missing::OtherEmail => "the e-mail address or its domain is another one",
         Missing::Subject => "the subject is another one",
+        Missing::Claim => {
+            "a claim is another one, of another type, was not told, or is too large to be kept (8 KiB)"
+        }
+        Missing::Address => "the client's address is in none of the networks",
+        Missing::Exclusion => {
+            "who meets what the rule denies is kept out, and so is who may meet it"
+        }
         Missing::Alternative => "none of the alternatives is met",
+        Missing::SignIn(step_up) if !step_up.acr.is_empty() => {
+            "signed in in another authentication context (`acr`), or the provider does not say in which"
+        }
+        Missing::SignIn(step_up) if step_up.max_age.is_some() => {
+            "signed in too long ago, or the provider does not say when (`auth_time`)"
+        }
+        Missing::SignIn(_) => {
+            "the rule is younger than the session, for which a claim was not asked for"
+        }
     }
 }

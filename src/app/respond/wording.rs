@@ -4,6 +4,7 @@
 use super::details::{KnownRefusal, LostCookie, LostCookieReason, ProviderWords};
 use super::fault::Fault;
 use crate::app::language::words::{Advice, Words};
+use crate::app::respond::unmet::Unmet;
 use crate::gate::access::Missing;
 use crate::gate::facts::Malformed;
 use crate::oidc::claims::Identity;
@@ -70,7 +71,9 @@ impl Fault {
         match self {
             Self::LoginRequired => titles.login_required,
             Self::BodyLost => titles.body_lost,
-            Self::NotAdmitted(..) | Self::NotAdmittedHere(..) => titles.denied,
+            Self::NotAdmitted(..) | Self::StepUpRequired(..) | Self::NotAdmittedHere(..) => {
+                titles.denied
+            }
             Self::NoRoute => titles.no_route,
             Self::UnknownHost => titles.unknown_host,
             Self::ClientCertificate => titles.client_certificate,
@@ -123,9 +126,9 @@ impl Fault {
         match self {
             Self::LoginRequired => advice.login_required,
             Self::BodyLost => advice.body_lost,
-            Self::NotAdmitted(_, unmet) | Self::NotAdmittedHere(_, unmet) => {
-                lacking(unmet.missing, advice)
-            }
+            Self::NotAdmitted(_, unmet)
+            | Self::StepUpRequired(_, unmet)
+            | Self::NotAdmittedHere(_, unmet) => lacking(&unmet.missing, advice),
             Self::NoRoute => advice.no_route,
             Self::UnknownHost => advice.unknown_host,
             Self::ClientCertificate => advice.client_certificate,
@@ -177,7 +180,7 @@ impl Fault {
     #[must_use]
     pub fn page(&self) -> FaultPage<'_> {
         match self {
-            Self::NotAdmitted(session, _) => {
+            Self::NotAdmitted(session, _) | Self::StepUpRequired(session, _) => {
                 FaultPage::Denied(&session.identity, DeniedScope::Page)
             }
             Self::NotAdmittedHere(identity, _) => FaultPage::Denied(identity, DeniedScope::Site),
@@ -248,6 +251,14 @@ impl Fault {
             | Self::IdentityUnusable { .. }
             | Self::CookieTooLarge { .. }
             | Self::IdentityTooLarge { .. } => FirstStep::SignInAgain,
+            Self::NotAdmitted(
+                _,
+                Unmet {
+                    missing: Missing::SignIn(_),
+                    ..
+                },
+            )
+            | Self::StepUpRequired(..) => FirstStep::SignInAgain,
             Self::NotAdmitted(..) | Self::NotAdmittedHere(..) => FirstStep::SwitchAccount,
             Self::HeaderTooLarge(_)
             | Self::RequestBody(_)
@@ -296,7 +307,7 @@ pub fn loop_operator_advice(why: LostCookieReason, words: &Words) -> &'static st
 }
 
 /// What a person lacks, without showing the rule.
-fn lacking(missing: Missing, advice: &Advice) -> &'static str {
+fn lacking(missing: &Missing, advice: &Advice) -> &'static str {
     match missing {
         Missing::Group => advice.no_group,
         Missing::CompleteGroups => advice.groups_incomplete,
@@ -304,7 +315,12 @@ fn lacking(missing: Missing, advice: &Advice) -> &'static str {
         Missing::VerifiedEmail => advice.email_unverified,
         Missing::OtherEmail => advice.other_email,
         Missing::Subject => advice.other_subject,
+        Missing::Claim => advice.other_claim,
+        Missing::Address => advice.other_address,
+        Missing::Exclusion => advice.excluded,
         Missing::Alternative => advice.no_alternative,
+        Missing::SignIn(step_up) if step_up.acr.is_empty() => advice.fresher_sign_in,
+        Missing::SignIn(_) => advice.stronger_sign_in,
     }
 }
 

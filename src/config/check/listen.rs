@@ -316,7 +316,7 @@ pub(super) fn trusted_proxies(file: &ConfigFile, findings: &mut Findings<'_>) ->
 
 /// A network, or a single address. Peers are compared in canonical form, so an IPv4 network written
 /// in IPv6 would never match.
-fn network(text: &str) -> Option<IpNet> {
+pub(super) fn network(text: &str) -> Option<IpNet> {
     let network = text
         .parse::<IpNet>()
         .ok()

@@ -28,7 +28,10 @@ pub(crate) use self::listen::{admin, probes};
 use super::tree::Path;
 use super::written::ConfigFile;
 use super::{Config, SessionSettings};
+use crate::gate::access::Access;
 use crate::gate::routes::Route;
+use crate::oidc::claim_path::ClaimPath;
+use crate::provider::{Admit, ProviderSettings};
 use crate::proxy::{Qualification, UpstreamAddress, UpstreamSettings};
 
 /// What is set in every pod of Kubernetes.
@@ -53,10 +56,11 @@ pub(crate) fn check(file: &ConfigFile, findings: &mut Findings<'_>) -> Option<Co
         url: public_url.as_ref(),
         prefix: prefix.as_deref(),
     };
-    let providers = providers::check(file, &public, findings);
+    let mut providers = providers::check(file, &public, findings);
     let session = session::check(file, public_url.as_ref(), findings);
     let upstreams = upstreams::check(file, qualification(file), findings);
     let routes = routes::check(file, &routes::Around::new(file, &public), findings);
+    keep_claims(&mut providers, &routes);
     refuse_own(&upstreams, admin.as_deref(), findings);
     warn_of_unused(&upstreams, &routes, findings);
     let login = settings::login(file, findings);
@@ -96,6 +100,27 @@ pub(crate) fn check(file: &ConfigFile, findings: &mut Findings<'_>) -> Option<Co
         warnings,
         sources,
     })
+}
+
+/// What rules ask for is kept of what a provider says.
+fn keep_claims(providers: &mut [ProviderSettings], routes: &[Route]) {
+    for provider in providers {
+        let mut kept = Vec::new();
+        let mut keep = |path: &ClaimPath| {
+            if !kept.contains(path) {
+                kept.push(path.clone());
+            }
+        };
+        for route in routes {
+            if let Access::When(condition) = &route.access {
+                condition.for_each_claim(&provider.id, &mut keep);
+            }
+        }
+        if let Admit::When(condition) = &provider.admit {
+            condition.for_each_claim(&provider.id, &mut keep);
+        }
+        provider.claims.kept = kept;
+    }
 }
 
 /// Where there are several providers, what is told to the app names the one that said it.

@@ -2,14 +2,14 @@
 
 use http::Method;
 
-use super::access::{Vouching, of_route};
+use super::access::{Definitions, Vouching, definitions, of_route};
 use super::own_answers::{self, Checked};
 use super::providers::{self, Public};
 use super::{Findings, cors, several, shadow};
 use crate::base::origin::{Host, Origin};
 use crate::config::nearest::did_you_mean;
 use crate::config::tree::Path;
-use crate::config::written::route::{CredentialWritten, MatchWritten, RouteWritten};
+use crate::config::written::route::{AccessWritten, CredentialWritten, MatchWritten, RouteWritten};
 use crate::config::written::{ConfigFile, ListenFull, ListenWritten};
 use crate::gate::access::Access;
 use crate::gate::client_certificate::CertificatePattern;
@@ -78,6 +78,8 @@ pub(super) fn check(
     findings: &mut Findings<'_>,
 ) -> Vec<Route> {
     let here = Path::root("routes");
+    let known = definitions(file, around.vouching(), findings);
+    warn_of_unused(file, &known, findings);
     let Some(written) = &file.routes else {
         if around.upstreams.len() > 1 {
             findings.fault(
@@ -111,6 +113,7 @@ pub(super) fn check(
             written,
             path: here.index(index),
             around,
+            known: &known,
         };
         routes.extend(one.check(&routes, findings));
     }
@@ -122,6 +125,21 @@ pub(super) fn check(
     routes
 }
 
+/// A rule that no route calls guards nothing.
+fn warn_of_unused(file: &ConfigFile, known: &Definitions, findings: &mut Findings<'_>) {
+    let routes = file.routes.as_deref().unwrap_or_default();
+    for name in known.keys() {
+        let calls = |one: &RouteWritten| matches!(&one.access, Some(AccessWritten::Named(called)) if called == name);
+        if !routes.iter().any(calls) {
+            findings.warn(
+                &Path::root("access").key(name),
+                "no route calls this rule",
+                format!("write `access: {name}` into a route, or take it away"),
+            );
+        }
+    }
+}
+
 /// Something is wrong, and was said.
 struct Faulty;
 
@@ -129,6 +147,7 @@ struct One<'a> {
     written: &'a RouteWritten,
     path: Path,
     around: &'a Around<'a>,
+    known: &'a Definitions,
 }
 
 impl One<'_> {
@@ -253,7 +272,8 @@ impl One<'_> {
             );
             return None;
         };
-        let (access, certificate) = of_route(written, &here, self.around.vouching(), findings);
+        let around = (self.around.vouching(), self.known);
+        let (access, certificate) = of_route(written, &here, around, findings)?;
         if certificate.is_some() && self.around.certificates == Asked::Nowhere {
             findings.fault(
                 &here.key("client_certificate"),

@@ -6,6 +6,7 @@
 
 pub mod provider;
 pub mod route;
+pub mod scalar;
 pub mod session;
 pub mod upstream;
 pub mod values;
@@ -17,7 +18,7 @@ use serde::de::{Error, IntoDeserializer as _};
 use serde::{Deserialize, Deserializer};
 
 use self::provider::ProviderWritten;
-use self::route::RouteWritten;
+use self::route::{AccessWritten, RouteWritten};
 use self::session::SessionWritten;
 use self::upstream::UpstreamWritten;
 use self::values::{Later, Ordered, ShortOrLong, Size, Span, short_or_long};
@@ -47,6 +48,8 @@ pub struct ConfigFile {
     pub upstreams: Option<Ordered<UpstreamWritten>>,
     /// Not yet: whose bearer tokens are accepted.
     pub bearer: Option<Later>,
+    /// Rules about who may pass that several routes have in common, by the names under which their `access` calls them. Default: `{}`.
+    pub access: Option<Ordered<AccessWritten>>,
     /// The rules: the first match wins, and what none matches is refused. Default: one rule, everybody who is signed in.
     pub routes: Option<Vec<RouteWritten>>,
     /// What a connection may cost.

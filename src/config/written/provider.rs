@@ -166,7 +166,7 @@ pub enum AdmitWritten {
     /// `everyone`.
     Word(Everyone),
     /// A condition.
-    Condition(ConditionWritten),
+    Condition(Box<ConditionWritten>),
 }
 
 /// The word for everybody that the provider lets sign in.
@@ -188,7 +188,7 @@ impl<'de> ShortOrLong<'de> for AdmitWritten {
     }
 
     fn mapping<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ConditionWritten::deserialize(deserializer).map(Self::Condition)
+        ConditionWritten::deserialize(deserializer).map(|one| Self::Condition(Box::new(one)))
     }
 }
 

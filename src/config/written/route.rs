@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer};
 
+use super::scalar::ScalarsWritten;
 use super::values::{Later, Ordered, ShortOrLong, Span, short_or_long};
 
 /// One rule.
@@ -15,7 +16,7 @@ pub struct RouteWritten {
     /// What it matches. Default: everything on the host of `public_url`.
     #[serde(rename = "match")]
     pub matches: Option<MatchWritten>,
-    /// Who may pass: `public`, `optional`, `signed_in` or a condition. Needed.
+    /// Who may pass: `public`, `optional`, `signed_in`, a condition, or the name of one under `access`. Needed.
     pub access: Option<AccessWritten>,
     /// The name of the upstream it leads to. Default: the only one.
     pub upstream: Option<String>,
@@ -156,6 +157,8 @@ pub enum AccessWritten {
     Word(AccessWord),
     /// A condition on who is signed in.
     Condition(ConditionWritten),
+    /// What stands under this name in `access`.
+    Named(String),
 }
 
 /// Who may pass, in one word.
@@ -185,38 +188,35 @@ pub struct ConditionWritten {
     pub client_certificate: Option<Vec<String>>,
     /// Only in a route's `access`, beside `client_certificate`: somebody must be signed in as well, whoever it is. Default: `false`.
     pub signed_in: Option<bool>,
-    /// Not yet: values of other claims.
-    pub claims: Option<Later>,
+    /// Other claims by their paths, each with a value or a list of values of which it must be or have one; `PROVIDER:PATH` where there are several providers.
+    pub claims: Option<Ordered<ScalarsWritten>>,
     /// Not yet: scopes of a bearer token.
     pub scopes: Option<Later>,
-    /// Not yet: how the person signed in.
-    pub acr: Option<Later>,
-    /// Not yet: how long ago the person signed in.
-    pub max_age: Option<Later>,
+    /// Signed in in one of these authentication contexts, the best liked first; `PROVIDER:ACR` where there are several providers. Whoever did not is sent to sign in so. Only in a route's `access`.
+    pub acr: Option<Vec<String>>,
+    /// Signed in no longer ago than this, by the provider's `auth_time`; a minute at least. Whoever did not is sent to sign in anew. Only in a route's `access`.
+    pub max_age: Option<Span>,
+    /// Comes from one of these networks, such as `10.0.0.0/8`; who comes from where is told by `trusted_proxies`. Only in a route's `access`.
+    pub addresses: Option<Vec<String>>,
     /// Not yet: an expression.
     pub when: Option<Later>,
     /// At least one of these conditions.
     pub any: Option<Vec<Self>>,
-    /// Not yet: who may not pass.
-    pub deny: Option<Later>,
+    /// Not this condition. Where there is too little to judge it by, nobody passes.
+    pub deny: Option<Box<Self>>,
 }
 
 impl<'de> ShortOrLong<'de> for AccessWritten {
-    const EXPECTED: &'static str = "`public`, `optional`, `signed_in` or a condition";
+    const EXPECTED: &'static str =
+        "`public`, `optional`, `signed_in`, a condition, or the name of one under `access`";
 
     fn short<E: Error>(text: &str) -> Result<Self, E> {
-        let word = match text {
-            "public" => AccessWord::Public,
-            "optional" => AccessWord::Optional,
-            "signed_in" => AccessWord::SignedIn,
-            _ => {
-                return Err(E::unknown_variant(
-                    text,
-                    &["public", "optional", "signed_in"],
-                ));
-            }
-        };
-        Ok(Self::Word(word))
+        Ok(match text {
+            "public" => Self::Word(AccessWord::Public),
+            "optional" => Self::Word(AccessWord::Optional),
+            "signed_in" => Self::Word(AccessWord::SignedIn),
+            name => Self::Named(name.to_owned()),
+        })
     }
 
     fn mapping<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

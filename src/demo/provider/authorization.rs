@@ -69,8 +69,42 @@ pub(super) struct AuthorizationRequest {
     pub(super) code_challenge: String,
     pub(super) prompt: Prompt,
     pub(super) max_age: Option<Duration>,
+    /// How strong the sign-in should be at least.
+    pub(super) strength: Strength,
     pub(super) login_hint: Option<String>,
     pub(super) id_token_hint: Option<String>,
+}
+
+/// How somebody proved who they are, the weaker first: here both by the same form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Strength {
+    /// A password.
+    Password,
+    /// A second factor as well.
+    SecondFactor,
+}
+
+impl Strength {
+    /// What both are called in `acr`.
+    pub(super) const NAMES: [&'static str; 2] = ["pwd", "mfa"];
+
+    /// The first of `acr_values` that is known; what is not known is passed over (Core section 3.1.2.1).
+    fn of(acr_values: &str) -> Self {
+        let known = acr_values.split(' ').find(|acr| Self::NAMES.contains(acr));
+        match known {
+            Some("mfa") => Self::SecondFactor,
+            _ => Self::Password,
+        }
+    }
+
+    /// Its name in `acr`.
+    pub(super) fn acr(self) -> &'static str {
+        let [password, second_factor] = Self::NAMES;
+        match self {
+            Self::Password => password,
+            Self::SecondFactor => second_factor,
+        }
+    }
 }
 
 /// What the client wants the person to be asked (OpenID Connect Core section 3.1.2.1).
@@ -143,6 +177,7 @@ impl AuthorizationRequest {
             code_challenge: parse_challenge(parameters)?,
             prompt: parse_prompt(value("prompt"))?,
             max_age: parse_max_age(value("max_age"))?,
+            strength: Strength::of(value("acr_values").unwrap_or_default()),
             login_hint: value("login_hint").map(str::to_owned),
             id_token_hint: value("id_token_hint").map(str::to_owned),
         })

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::authorization::Strength;
 use super::signing::SigningAlgorithm;
 use super::{OldKeys, Provider, reply};
 
@@ -37,9 +38,10 @@ impl Provider {
             "introspection_endpoint_auth_methods_supported":
                 ["client_secret_basic", "client_secret_post"],
             "code_challenge_methods_supported": ["S256"],
+            "acr_values_supported": Strength::NAMES,
             "prompt_values_supported": ["none", "login", "select_account", "consent"],
             "claims_supported": [
-                "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "amr", "sid",
+                "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "acr", "amr", "sid",
                 "name", "preferred_username", "email", "email_verified", "groups",
             ],
             "claims_parameter_supported": false,

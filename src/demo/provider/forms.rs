@@ -9,7 +9,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderValue, Response, StatusCode};
 use minijinja::context;
 
-use super::authorization::{AuthorizationRequest, Prompt};
+use super::authorization::{AuthorizationRequest, Prompt, Strength};
 use super::inbound::Inbound;
 use super::parameters::Parameters;
 use super::reply::{ErrorCode, Refusal};
@@ -40,7 +40,7 @@ impl Provider {
                 .is_some_and(|user| user.password.equals(password));
             if known {
                 state.interactions.take(&id, inbound.now);
-                Some(self.sign_in(&mut state, inbound, username)?)
+                Some(self.sign_in(&mut state, inbound, (username, request.strength))?)
             } else {
                 None
             }
@@ -63,7 +63,7 @@ impl Provider {
         &self,
         state: &mut State,
         inbound: &Inbound,
-        username: &str,
+        (username, strength): (&str, Strength),
     ) -> Result<String, Unable> {
         let before = self
             .signed_in(state, inbound)
@@ -72,6 +72,7 @@ impl Provider {
             sid: self.entropy.token()?,
             username: username.to_owned(),
             auth_time: inbound.now,
+            strength,
             clients: BTreeSet::new(),
         };
         if let Some((cookie, before)) = before {

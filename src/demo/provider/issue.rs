@@ -128,6 +128,7 @@ impl Provider {
             "exp": expires_at.as_seconds(),
             "iat": now.as_seconds(),
             "auth_time": issue.grant.auth_time.as_seconds(),
+            "acr": issue.grant.strength.acr(),
             "amr": ["pwd"],
             "sid": issue.grant.sid,
             "at_hash": signing::half_hash(access_token),
@@ -155,6 +156,9 @@ impl Provider {
 /// too, since a client cannot ask everybody for the scope `groups`.
 pub(super) fn profile(user: &User, scopes: &Scopes) -> Map<String, Value> {
     let mut claims = Map::new();
+    if scopes.contains("profile") {
+        claims.extend(user.claims.clone());
+    }
     let mut tell = |name: &str, value: Value| claims.insert(name.to_owned(), value);
     if scopes.contains("profile") {
         tell("name", user.name.as_str().into());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::signing::{SigningAlgorithm, SigningKeys};
@@ -80,6 +81,8 @@ pub struct User {
     pub email_status: EmailStatus,
     /// The groups.
     pub groups: Vec<String>,
+    /// What else is told with the scope `profile`.
+    pub claims: Map<String, Value>,
 }
 
 /// What `email_verified` says.
@@ -105,6 +108,7 @@ pub fn demo_users() -> Vec<User> {
         email: format!("{username}@example.com"),
         email_status: EmailStatus::Verified,
         groups: groups.iter().map(|&group| group.to_owned()).collect(),
+        claims: Map::new(),
     };
     vec![
         user("alice", "Alice Example", &["admins", "dev"]),

@@ -63,6 +63,7 @@ impl Provider {
         let too_old = request
             .max_age
             .is_some_and(|limit| inbound.now.since(sign_in.auth_time) > limit);
+        let too_weak = sign_in.strength < request.strength;
         match request.prompt {
             Prompt::SignIn | Prompt::SignInAndConsent => Step::AskWho,
             Prompt::Nothing if too_old => {
@@ -71,7 +72,8 @@ impl Provider {
             Prompt::Nothing if !self.hint_fits(state, request, sign_in) => {
                 Step::Refuse(login_required("somebody else is signed in"))
             }
-            _ if too_old => Step::AskWho,
+            Prompt::Nothing if too_weak => Step::Refuse(login_required("the sign-in is too weak")),
+            _ if too_old || too_weak => Step::AskWho,
             Prompt::Consent => Step::AskConsent,
             Prompt::AsNeeded | Prompt::Nothing => Step::Answer(cookie.to_owned()),
         }
@@ -124,6 +126,7 @@ impl Provider {
                 username: sign_in.username,
                 sid: sign_in.sid,
                 auth_time: sign_in.auth_time,
+                strength: sign_in.strength,
                 expires_at,
                 spent: Spent::No,
             };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::authorization::AuthorizationRequest;
+use super::authorization::{AuthorizationRequest, Strength};
 use super::end_session::LogoutRequest;
 use super::parameters::Parameters;
 use super::scopes::Scopes;
@@ -59,6 +59,7 @@ pub(super) struct SignIn {
     pub(super) sid: String,
     pub(super) username: String,
     pub(super) auth_time: UnixTime,
+    pub(super) strength: Strength,
     /// The clients that got tokens from it.
     pub(super) clients: BTreeSet<String>,
 }
@@ -71,6 +72,7 @@ pub(super) struct Code {
     pub(super) username: String,
     pub(super) sid: String,
     pub(super) auth_time: UnixTime,
+    pub(super) strength: Strength,
     pub(super) expires_at: UnixTime,
     pub(super) spent: Spent,
 }
@@ -92,6 +94,7 @@ pub(super) struct Grant {
     pub(super) username: String,
     pub(super) sid: String,
     pub(super) auth_time: UnixTime,
+    pub(super) strength: Strength,
     pub(super) scopes: Scopes,
 }
 

@@ -217,6 +217,7 @@ impl State {
             username: code.username.clone(),
             sid: code.sid.clone(),
             auth_time: code.auth_time,
+            strength: code.strength,
             scopes: code.request.scopes.clone(),
         };
         Ok((grant, code.request.nonce.clone()))

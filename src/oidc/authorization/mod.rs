@@ -63,6 +63,7 @@ pub struct LoginParameters {
     login_hint: Option<String>,
     ui_locales: Option<String>,
     max_age: Option<Duration>,
+    acr_values: Option<Vec<String>>,
 }
 
 /// What the provider should show in any case.
@@ -125,6 +126,8 @@ pub struct PendingLogin {
     pub(super) max_age: Option<u64>,
     #[serde(rename = "q", default, skip_serializing_if = "Visibility::is_default")]
     pub(super) visibility: Visibility,
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    pub(super) acr_values: Option<Vec<String>>,
 }
 
 /// Whether the provider was asked to show nothing.
@@ -190,6 +193,7 @@ impl AuthorizationRequest {
                 Some(Prompt::None) => Visibility::Unseen,
                 Some(Prompt::Login | Prompt::SelectAccount) | None => Visibility::Seen,
             },
+            acr_values: attempt.parameters.acr_values,
         };
         Ok((Self { url }, pending))
     }
@@ -308,6 +312,22 @@ impl LoginParameters {
         self
     }
 
+    /// Asks for a sign-in in one of these authentication contexts, the best liked first (Core section
+    /// 3.1.2.1), or with an empty list for any other sign-in than there has been: what an app or a rule
+    /// wants beyond a session that is there (RFC 9470 section 4).
+    ///
+    /// # Errors
+    /// [`HintError`]: one that is empty or has spaces or control characters, or more than 320 bytes of them.
+    pub fn step_up(mut self, acr_values: &[String]) -> Result<Self, HintError> {
+        let is_one = |acr: &String| !acr.is_empty() && !acr.contains(char::is_whitespace);
+        checked_hint(&acr_values.join(" "))?;
+        if !acr_values.iter().all(is_one) {
+            return Err(HintError);
+        }
+        self.acr_values = Some(acr_values.to_vec());
+        Ok(self)
+    }
+
     /// The shorter of what the operator and the caller demand, in seconds.
     fn shortest_max_age(&self, client: &Client) -> Option<u64> {
         let configured = client
@@ -341,6 +361,11 @@ impl LoginParameters {
                 }
                 None => all.push(("prompt".to_owned(), prompt.to_owned())),
             }
+        }
+        if let Some(acr_values) = self.acr_values.as_ref().filter(|all| !all.is_empty()) {
+            // What this one page needs goes before what the operator asks for at every login.
+            all.retain(|(name, _)| name != "acr_values");
+            all.push(("acr_values".to_owned(), acr_values.join(" ")));
         }
         let hints = [
             ("login_hint", &self.login_hint),
@@ -408,6 +433,12 @@ impl PendingLogin {
     #[must_use]
     pub fn attempt(&self) -> u8 {
         self.attempt
+    }
+
+    /// Which authentication contexts a session was not enough for, where that is why this login began.
+    #[must_use]
+    pub fn stepping_up(&self) -> Option<&[String]> {
+        self.acr_values.as_deref()
     }
 
     /// Whether the provider was asked to show nothing.

@@ -1,5 +1,7 @@
 //! From what a provider said to who somebody is, by the provider's own habits.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::claim_path::ClaimPath;
@@ -13,6 +15,10 @@ const MOST_GROUPS: usize = 1000;
 const GROUP_BYTES: usize = 64 * 1024;
 /// The longest subject.
 const LONGEST_SUBJECT: usize = 255;
+/// The largest further claim, in bytes of JSON.
+const CLAIM_BYTES: usize = 8 * 1024;
+/// The most of them together.
+const CLAIMS_BYTES: usize = 16 * 1024;
 /// A name or an e-mail address longer than this is left out.
 const LONGEST_ATTRIBUTE: usize = 1024;
 
@@ -34,6 +40,8 @@ pub struct IdentityRules {
     pub preferred_username: ClaimPath,
     /// The full name.
     pub name: ClaimPath,
+    /// Further claims that rules ask for.
+    pub kept: Vec<ClaimPath>,
 }
 
 /// Whose word makes an e-mail address a verified one.
@@ -74,6 +82,7 @@ impl Default for IdentityRules {
             groups: ClaimPath::standard("groups"),
             preferred_username: ClaimPath::standard("preferred_username"),
             name: ClaimPath::standard("name"),
+            kept: Vec::new(),
         }
     }
 }
@@ -131,7 +140,10 @@ impl IdentityRules {
         let says_less = (before.email.is_some() && now.email.is_none())
             || (verified(before) && !verified(&now))
             || (before.preferred_username.is_some() && now.preferred_username.is_none())
-            || (before.name.is_some() && now.name.is_none());
+            || (before.name.is_some() && now.name.is_none())
+            || before.claims.iter().any(|(path, value)| {
+                !value.is_null() && now.claims.get(path).is_none_or(Value::is_null)
+            });
         Ok((!says_less).then_some(now))
     }
 
@@ -172,7 +184,23 @@ impl IdentityRules {
             groups: self.groups(sources)?,
             preferred_username: attribute(&self.preferred_username),
             name: attribute(&self.name),
+            claims: self.claims(sources),
         })
+    }
+
+    /// What rules ask for, as far as it is small enough to be kept.
+    fn claims(&self, sources: &[&Map<String, Value>]) -> BTreeMap<String, Value> {
+        let mut room = CLAIMS_BYTES;
+        let mut claims = BTreeMap::new();
+        for path in &self.kept {
+            let told = sources.iter().find_map(|members| path.find(members));
+            let size = |value: &Value| value.to_string().len();
+            let fits = |value: &&Value| size(value) <= CLAIM_BYTES.min(room);
+            let kept = told.filter(fits).cloned().unwrap_or_default();
+            room = room.saturating_sub(size(&kept));
+            claims.insert(path.as_str().to_owned(), kept);
+        }
+        claims
     }
 
     /// Address and verification always come from the same source. A verified address goes before

@@ -5,6 +5,7 @@ mod spellings;
 mod tampering;
 mod tickets;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::header::COOKIE;
@@ -23,7 +24,7 @@ use crate::base::origin::PublicUrl;
 use crate::base::secret::Secret;
 use crate::oidc::claims::{Email, Groups, Identity, Verification};
 
-pub(super) const START: UnixTime = UnixTime::from_seconds(1_800_000_000);
+pub(crate) const START: UnixTime = UnixTime::from_seconds(1_800_000_000);
 pub(super) const LIMITS: SessionLimits = SessionLimits {
     idle: Duration::from_hours(8),
     absolute: Duration::from_hours(24),
@@ -47,10 +48,12 @@ pub(super) fn alice() -> SignedIn {
             ]),
             preferred_username: Some("alice".to_owned()),
             name: Some("Alice Pleasance Liddell".to_owned()),
+            claims: BTreeMap::new(),
         },
         provider: "corp".to_owned(),
         provider_sid: None,
         auth_time: None,
+        acr: None,
         grant: None,
         raw_id_token: None,
     }

@@ -140,10 +140,12 @@ fn session() -> Session {
             groups: Groups::Complete(Vec::new()),
             preferred_username: None,
             name: None,
+            claims: std::collections::BTreeMap::new(),
         },
         provider: "corp".to_owned(),
         provider_sid: None,
         auth_time: None,
+        acr: None,
         grant: None,
         raw_id_token: None,
     };

@@ -85,6 +85,7 @@ impl One<'_> {
             groups,
             preferred_username,
             name,
+            kept: Vec::new(),
         }
     }
 }

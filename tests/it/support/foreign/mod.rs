@@ -319,6 +319,7 @@ fn embedded() -> (String, Runs) {
         subject: "u-carol".to_owned(),
         username: "carol".to_owned(),
         groups: Vec::new(),
+        claims: serde_json::Map::new(),
         ..alice
     });
     let issuer = provider.issuer().to_owned();
