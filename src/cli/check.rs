@@ -1,13 +1,14 @@
 //! `sidegate check`: every fault of the configuration, without touching the network.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::args::CheckFormat;
 use super::draw::{Severity, draw};
-use super::{Exit, Paint, Start, Streams};
+use super::{Exit, Paint, Start, Streams, policy_tests};
 use crate::app::pages::Pages;
 use crate::config::environment::Environment;
 use crate::config::fault::ConfigFault;
@@ -64,6 +65,24 @@ pub fn run(
         Some(_) => Exit::Done,
         None => Exit::Configuration,
     })
+}
+
+/// Tries the tests in the file at `tests`, once the configuration is known to be good.
+///
+/// # Errors
+/// The answer cannot be written.
+pub fn try_policy(
+    start: &Start,
+    tests: &Path,
+    environment: &Environment,
+    streams: &mut Streams<'_>,
+) -> io::Result<Exit> {
+    let config = judge(start, environment).ok();
+    match config.and_then(|(_, verdict)| verdict.config) {
+        Some(config) => policy_tests::run(tests, config, environment, streams),
+        // It was good a moment ago.
+        None => Ok(Exit::Configuration),
+    }
 }
 
 /// The longest time for which somebody who was removed at the provider keeps access. Renewal runs

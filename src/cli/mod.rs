@@ -11,8 +11,11 @@ pub mod config_show;
 pub mod demo;
 pub mod dev_provider;
 mod draw;
+pub mod explain;
 pub mod healthcheck;
 pub mod keygen;
+mod policy_tests;
+mod rehearsal;
 pub mod run;
 pub mod sessions;
 mod shown_access;
@@ -79,7 +82,9 @@ pub struct DevProvider {
 #[derive(Debug)]
 pub enum Local {
     /// `check`
-    Check(Start, CheckFormat),
+    Check(Start, CheckFormat, Option<PathBuf>),
+    /// `explain`
+    Explain(Box<explain::Question>, Start),
     /// `keygen`
     Keygen(KeygenTo),
     /// `config show`
@@ -195,7 +200,18 @@ impl Local {
     pub fn run(self, streams: &mut Streams<'_>) -> Exit {
         let environment = Environment::of_process();
         let ended = match self {
-            Self::Check(start, format) => check::run(&start, format, &environment, streams),
+            Self::Check(start, format, tests) => {
+                let checked = check::run(&start, format, &environment, streams);
+                match (checked, tests) {
+                    (Ok(Exit::Done), Some(tests)) => {
+                        check::try_policy(&start, &tests, &environment, streams)
+                    }
+                    (checked, _) => checked,
+                }
+            }
+            Self::Explain(question, start) => {
+                explain::run(&question, &start, &environment, streams)
+            }
             Self::Keygen(to) => keygen::run(&to, Entropy::system(), streams),
             Self::ConfigShow(start) => config_show::run(&start, &environment, streams),
             Self::ConfigSchema => config_schema::run(streams),

@@ -12,6 +12,7 @@ pub(crate) mod file;
 pub mod flags;
 pub mod log;
 mod nearest;
+pub mod policy_tests;
 mod reader;
 pub mod secret_source;
 mod source;

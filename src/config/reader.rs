@@ -15,6 +15,9 @@ pub(crate) const LATER: &str = "sidegate::Later";
 /// [`super::written::scalar::ScalarWritten`].
 pub(crate) const SCALAR: &str = "sidegate::Scalar";
 
+/// The name of the type that is whatever JSON can say.
+pub(crate) const JSON: &str = "sidegate::Json";
+
 /// The name of the type that is one of these or a list of them.
 pub(crate) const SCALARS: &str = "sidegate::Scalars";
 
@@ -248,7 +251,10 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
             (LATER, _) if self.0.is_off() => visitor.visit_unit(),
             (LATER, _) => Err(Problem::NotYet.into()),
             (SCALAR, _) => self.typed(visitor),
-            (SCALARS, Value::List(items)) => visitor.visit_seq(Items { items, at: 0 }),
+            (JSON, _) if self.0.is_null() => visitor.visit_unit(),
+            (JSON, Value::Scalar(_)) => self.typed(visitor),
+            (JSON, Value::Map(entries)) => visitor.visit_map(Entries { entries, at: 0 }),
+            (JSON | SCALARS, Value::List(items)) => visitor.visit_seq(Items { items, at: 0 }),
             _ => visitor.visit_newtype_struct(self),
         }
     }

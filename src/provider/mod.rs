@@ -247,7 +247,11 @@ impl std::fmt::Debug for Provider {
     }
 }
 
-fn identity_rules(paths: &ClaimPaths) -> Result<IdentityRules, ProviderFault> {
+/// The rules for what stands where in the claims.
+///
+/// # Errors
+/// [`ProviderFault::ClaimPath`]: a path is none.
+pub fn identity_rules(paths: &ClaimPaths) -> Result<IdentityRules, ProviderFault> {
     let standard = IdentityRules::default();
     let path = |written: &Option<String>, standard: ClaimPath| match written {
         Some(text) => ClaimPath::parse(text).map_err(|_| ProviderFault::ClaimPath(text.clone())),

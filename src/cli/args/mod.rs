@@ -1,12 +1,16 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use super::{Demo, DevProvider, Exit, Invocation, Local, Start, sessions, version};
+use http::Method;
+use http::header::{HeaderName, HeaderValue};
+
+use super::{Demo, DevProvider, Exit, Invocation, Local, Start, explain, sessions, version};
 use crate::config::environment::Environment;
 use crate::config::flags::Flags;
 use crate::server::admin::Which;
@@ -89,7 +93,12 @@ enum Command {
         /// The form of the answer
         #[arg(long, value_enum, default_value_t = CheckFormat::Human)]
         format: CheckFormat,
+        /// Also try the tests in this file: who asks what, and what should become of it
+        #[arg(long, value_name = "FILE")]
+        policy_tests: Option<PathBuf>,
     },
+    /// Say what would become of a request, and why; ends with 0 where it would be admitted, 1 where not
+    Explain(ExplainArgs),
     /// Make a session key
     Keygen {
         /// Write it into this new file, readable by its owner alone
@@ -117,6 +126,61 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// A request that is judged and not sent.
+#[derive(Debug, Args)]
+struct ExplainArgs {
+    /// `[METHOD] URL`: a path such as `/admin/x`, or a whole URL; GET where no method is named
+    #[arg(value_name = "[METHOD] URL", num_args = 1..=2, required = true)]
+    request: Vec<String>,
+    /// What the provider says of whoever is signed in, as JSON: an ID token's claims; nobody is, without
+    #[arg(long, value_name = "FILE")]
+    claims: Option<PathBuf>,
+    /// The provider that says it [default: the first]
+    #[arg(long, value_name = "ID", requires = "claims")]
+    provider: Option<String>,
+    /// A field that the client sends; without any, it is a browser that opens a page
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// The address that the connection comes from
+    #[arg(long, value_name = "IP", default_value = "203.0.113.9")]
+    client: IpAddr,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl ExplainArgs {
+    fn question(self) -> Result<explain::Question, Refused> {
+        let (method, url) = match self.request.as_slice() {
+            [url] => ("GET", url),
+            [method, url] => (method.as_str(), url),
+            _ => return Err(Refused::usage("write `explain [METHOD] URL`")),
+        };
+        let method = Method::from_bytes(method.as_bytes());
+        let method = method.map_err(|_| Refused::usage("the first word is no method"))?;
+        let field = |line: &String| {
+            let (name, value) = line.split_once(':')?;
+            let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
+            Some((name, HeaderValue::from_str(value.trim()).ok()?))
+        };
+        let fields: Option<Vec<_>> = self.headers.iter().map(field).collect();
+        let no_field = || Refused::usage("a --header is written `NAME: VALUE`");
+        Ok(explain::Question {
+            method,
+            url: url.clone(),
+            claims: self.claims,
+            provider: self.provider,
+            fields: fields.ok_or_else(no_field)?,
+            client: self.client,
+            form: if self.json {
+                explain::Form::Json
+            } else {
+                explain::Form::Text
+            },
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -266,7 +330,14 @@ pub fn parse(
                 redirect_uri,
             }))
         }
-        Some(Command::Check { format }) => Ok(local(Local::Check(whence()?, format))),
+        Some(Command::Check {
+            format,
+            policy_tests,
+        }) => Ok(local(Local::Check(whence()?, format, policy_tests))),
+        Some(Command::Explain(asked)) => Ok(local(Local::Explain(
+            Box::new(asked.question()?),
+            whence()?,
+        ))),
         Some(Command::Keygen { out, rotate }) => {
             start.nothing("keygen")?;
             Ok(local(Local::Keygen(match (out, rotate) {

@@ -22,7 +22,7 @@ fn file_of(invocation: &Invocation) -> Option<&Path> {
     match invocation {
         Invocation::Run(Start::File(path))
         | Invocation::Local(
-            Local::Check(Start::File(path), _) | Local::Healthcheck(Start::File(path)),
+            Local::Check(Start::File(path), ..) | Local::Healthcheck(Start::File(path)),
         ) => Some(path),
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! From text to [`ConfigFile`]: the only place that knows the YAML package.
+//! From text to what is written in it: the only place that knows the YAML package.
 //!
 //! The text becomes a tree first, with the limits and the strictness that a security product wants:
 //! one document, no anchors, no tags, no key twice, bounded depth and size, `${NAME}` replaced in
@@ -9,6 +9,8 @@
 mod build;
 mod interpolate;
 
+use serde::de::DeserializeOwned;
+
 use self::build::{Builder, Stop};
 use super::environment::Environment;
 use super::fault::ConfigFault;
@@ -16,14 +18,13 @@ use super::nearest::{did_you_mean, nearest};
 use super::reader::{self, Problem, ShapeError};
 use super::source::{Source, place_in_unread};
 use super::tree::{Node, Path, Pruned};
-use super::written::ConfigFile;
 
 /// Whoever has so many faults has another kind of file.
 const MOST_FAULTS: usize = 100;
 
 /// What was read, as far as it could be.
-pub(crate) struct Read {
-    pub(crate) file: ConfigFile,
+pub(crate) struct Read<T> {
+    pub(crate) file: T,
     pub(crate) source: Source,
     pub(crate) faults: Vec<Fault>,
 }
@@ -43,7 +44,10 @@ pub(crate) struct NotRead {
 }
 
 /// Reads `text`, taking `${NAME}` from `environment`.
-pub(crate) fn read(text: String, environment: &Environment) -> Result<Read, NotRead> {
+pub(crate) fn read<T: DeserializeOwned + Default>(
+    text: String,
+    environment: &Environment,
+) -> Result<Read<T>, NotRead> {
     let built = match Builder::new(&text, environment).build() {
         Ok(built) => built,
         Err(Stop {
@@ -88,7 +92,7 @@ pub(crate) fn read(text: String, environment: &Environment) -> Result<Read, NotR
 }
 
 /// The typed reading, again and again until nothing is left that does not fit.
-fn read_shape(root: &Node) -> (ConfigFile, Vec<ShapeError>) {
+fn read_shape<T: DeserializeOwned + Default>(root: &Node) -> (T, Vec<ShapeError>) {
     let mut errors = Vec::new();
     let mut root = root.clone();
     loop {
@@ -104,7 +108,7 @@ fn read_shape(root: &Node) -> (ConfigFile, Vec<ShapeError>) {
             errors.push(error);
         }
         if pruned == Pruned::Nothing || errors.len() >= MOST_FAULTS {
-            return (ConfigFile::default(), errors);
+            return (T::default(), errors);
         }
     }
 }

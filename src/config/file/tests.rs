@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::written::ConfigFile;
 
 fn environment() -> Environment {
     [("NAME", "a: [b, c]"), ("PORT", "8080"), ("EMPTY", "")]
@@ -8,7 +9,7 @@ fn environment() -> Environment {
 }
 
 fn faults(text: &str) -> Vec<String> {
-    let faults = match read(text.to_owned(), &environment()) {
+    let faults = match read::<ConfigFile>(text.to_owned(), &environment()) {
         Ok(read) => read.faults.into_iter().map(ConfigFault::from).collect(),
         Err(not_read) => not_read.faults,
     };
@@ -17,7 +18,10 @@ fn faults(text: &str) -> Vec<String> {
 
 fn read_good(text: &str) -> ConfigFile {
     assert_eq!(faults(text), Vec::<String>::new(), "{text}");
-    read(text.to_owned(), &environment()).ok().unwrap().file
+    read::<ConfigFile>(text.to_owned(), &environment())
+        .ok()
+        .unwrap()
+        .file
 }
 
 // T7: what comes from the environment is text, never YAML.
@@ -106,7 +110,7 @@ fn a_key_of_a_later_version_may_only_be_off() {
 
 /// All lines that the faults of `text` quote, and what they say.
 fn shown(text: &str) -> String {
-    let faults = match read(text.to_owned(), &environment()) {
+    let faults = match read::<ConfigFile>(text.to_owned(), &environment()) {
         Ok(read) => read.faults.into_iter().map(ConfigFault::from).collect(),
         Err(not_read) => not_read.faults,
     };
@@ -148,7 +152,7 @@ fn no_fault_shows_a_secret() {
 #[test]
 fn a_place_is_the_line_and_the_column_of_characters() {
     let text = "pages: { support: \"\u{fc}\u{fc}\u{fc}\", logoo: x }\n";
-    let Ok(read) = read(text.to_owned(), &environment()) else {
+    let Ok(read) = read::<ConfigFile>(text.to_owned(), &environment()) else {
         panic!("not read");
     };
     let place = read.faults[0].said.place.clone().unwrap();

@@ -4,6 +4,7 @@
 //! descriptions of the JSON Schema. No `flatten` and no `untagged`: both would lose the place of an
 //! error.
 
+pub mod policy_tests;
 pub mod provider;
 pub mod route;
 pub mod scalar;

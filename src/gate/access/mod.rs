@@ -5,6 +5,7 @@ mod answer;
 mod claims;
 mod condition;
 mod email;
+mod trace;
 
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ pub use self::answer::{Missing, StepUp, Verdict};
 pub use self::claims::{ClaimRule, Scalar};
 pub use self::condition::{Applicant, Condition, Named};
 pub use self::email::{EmailPattern, EmailRule};
+pub use self::trace::Part;
 
 /// Who may pass a route.
 #[derive(Debug, Clone, PartialEq, Eq)]

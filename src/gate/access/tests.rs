@@ -504,3 +504,33 @@ fn a_sign_in_is_missing_only_where_nothing_else_is() {
         Verdict::NotMet(Missing::SignIn(StepUp::default()))
     );
 }
+
+// I13: what is explained is what is done.
+#[test]
+fn a_condition_is_met_exactly_where_all_its_parts_are() {
+    let all = Condition {
+        groups: Some(vec![named("dev")]),
+        claims: claim("level", vec![Scalar::Number(5)]).claims,
+        any: Some(vec![domain("other.test"), domain("ok.test")]),
+        deny: Some(Box::new(Condition {
+            subjects: Some(vec![named("b1")]),
+            ..Condition::default()
+        })),
+        ..Condition::default()
+    };
+    let good = with_claims(json!({ "level": 5 }));
+    assert_eq!(all.judge(&by("p", &good)), Verdict::Met);
+    let mut tried = senseless();
+    tried.push((all.clone(), good));
+    tried.push((all, alice()));
+    for (condition, who) in tried {
+        for one in [condition.clone(), deny(condition)] {
+            let parts = one.parts(&by("p", &who));
+            let own = parts.iter().filter(|part| part.depth == 0);
+            let is_met = own.clone().all(|part| part.verdict == Verdict::Met);
+            assert!(own.count() > 0, "{one}");
+            let verdict = one.judge(&by("p", &who));
+            assert_eq!(verdict == Verdict::Met, is_met, "{one}: {who:?}");
+        }
+    }
+}
