@@ -53,7 +53,7 @@ fn gather(root: &Value, node: &Value, path: &str, keys: &mut BTreeMap<String, St
         let name = reference.rsplit('/').next().expect("a name");
         // Conditions hold conditions: their keys are named once.
         let holds_conditions = path.ends_with("any[]") || path.rsplit('.').next() == Some("deny");
-        let is_named_elsewhere = path == "access.NAME";
+        let is_named_elsewhere = path == "access.NAME" || path == "routes[].shadow_access";
         if holds_conditions || is_named_elsewhere {
             return;
         }

@@ -8,6 +8,7 @@ use super::log_sink::{LogSink, Worth};
 use super::reference::Reference;
 use super::respond::fault::Fault;
 use super::respond::unmet::Unmet;
+use super::shadow::Difference;
 use crate::base::secret::Secret;
 use crate::gate::client_address::ClientAddress;
 use crate::oidc::claims::Identity;
@@ -46,6 +47,19 @@ pub enum AuditEvent<'a> {
         route: Option<&'a str>,
         /// What is missing.
         unmet: &'a Unmet,
+    },
+    /// A rule that is only tried would have decided otherwise.
+    Shadow {
+        /// Who asked, if somebody is signed in.
+        session: Option<&'a Session>,
+        /// What differs.
+        difference: Difference<'a>,
+        /// The request's method.
+        method: &'a str,
+        /// Its path, without the query.
+        path: &'a str,
+        /// The origin of the page that it came from, where the browser named one.
+        origin: Option<&'a str>,
     },
     /// A session was ended by its owner.
     Logout(&'a Session),
@@ -245,6 +259,30 @@ impl AuditLog {
                 }
                 write_unmet(line, unmet);
             }
+            AuditEvent::Shadow {
+                session,
+                difference,
+                method,
+                path,
+                origin,
+            } => {
+                if let Some(session) = session {
+                    self.write_session(line, session);
+                }
+                let words = [
+                    ("route", difference.route, 128),
+                    ("outcome", Some(difference.outcome), 64),
+                    ("would", Some(difference.would), 64),
+                    ("method", Some(method), 64),
+                    ("path", Some(path), 1024),
+                    ("origin", *origin, 256),
+                ];
+                for (key, word, longest) in words {
+                    if let Some(word) = word {
+                        line.text(key, word, longest);
+                    }
+                }
+            }
             AuditEvent::ConfigReload(Reload::Taken) => line.text("outcome", "taken", 16),
             AuditEvent::ConfigReload(Reload::Refused(reason)) => {
                 line.text("outcome", "refused", 16);
@@ -301,6 +339,7 @@ impl AuditEvent<'_> {
             Self::Login(_) => (Level::Info, "login"),
             Self::LoginFailed { .. } | Self::LoginDenied { .. } => (Level::Warn, "login_failed"),
             Self::Deny { .. } => (Level::Warn, "deny"),
+            Self::Shadow { .. } => (Level::Info, "shadow"),
             Self::Logout(_) => (Level::Info, "logout"),
             Self::Ended { .. } => (Level::Warn, "session_ended"),
             Self::BackchannelLogout { .. } => (Level::Info, "backchannel_logout"),

@@ -24,6 +24,7 @@ pub mod reply;
 pub mod respond;
 mod seen;
 pub mod sessions;
+pub mod shadow;
 pub mod shown;
 pub mod start;
 pub mod status;
@@ -98,6 +99,8 @@ pub struct Shared {
     pub certificates: Arc<Certificates>,
     /// Whether the apps can be reached around the gate.
     pub exposures: Exposures,
+    /// What rules that are only tried would have decided otherwise.
+    pub differences: shadow::Differences,
     /// Whether tunnels must end.
     pub ended: watch::Receiver<bool>,
 }
@@ -203,6 +206,7 @@ impl App {
             access: AccessLog::new(logs.sink, logs.least),
             certificates: Arc::new(certificates),
             exposures,
+            differences: shadow::Differences::default(),
             ended,
         });
         let (drain, drained) = Drain::pair();

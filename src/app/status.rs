@@ -78,6 +78,7 @@ impl Probed for Status {
             "providers": providers,
             "upstreams": upstreams,
             "certificates": self.shared.certificates.status(self.shared.live.clock.now()),
+            "shadow": self.shared.differences.status(),
             "insecure": insecure,
         })
         .to_string()

@@ -180,6 +180,12 @@ impl Origin {
         Self { scheme, host, port }
     }
 
+    /// The same scheme and port at `host`.
+    #[must_use]
+    pub fn with_host(&self, host: Host) -> Self {
+        Self { host, ..*self }
+    }
+
     /// Parses `scheme://host[:port]`, as in an `Origin` field; a single trailing slash is allowed.
     ///
     /// # Errors

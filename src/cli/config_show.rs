@@ -325,7 +325,15 @@ fn route(route: &Route, config: &Config) -> Shown {
         ("name", Shown::text(route.name.as_str())),
         ("match", matches),
         ("access", access),
+        (
+            "write_shield",
+            shown_routes::write_shield(&route.write_shield),
+        ),
     ])
+    .with(
+        "shadow_access",
+        route.tried_access.as_ref().map(shown_access::of_access),
+    )
     .with("cors", route.cors.as_deref().map(shown_routes::cors));
     match route.own_answer().map(shown_routes::own_answer) {
         Some((key, answer)) => shown.with(key, Some(answer)),

@@ -23,10 +23,17 @@ pub(super) fn of_route(route: &Route) -> Shown {
         (Access::When(one), Some((key, patterns))) => {
             condition(one, Names::WithProvider).with(key, Some(patterns))
         }
-        (Access::Public, None) => Shown::word("public"),
-        (Access::Optional, _) => Shown::word("optional"),
-        (Access::SignedIn, None) => Shown::word("signed_in"),
-        (Access::When(one), None) => condition(one, Names::WithProvider),
+        (access, _) => of_access(access),
+    }
+}
+
+/// A rule alone.
+pub(super) fn of_access(access: &Access) -> Shown {
+    match access {
+        Access::Public => Shown::word("public"),
+        Access::Optional => Shown::word("optional"),
+        Access::SignedIn => Shown::word("signed_in"),
+        Access::When(one) => condition(one, Names::WithProvider),
     }
 }
 

@@ -5,6 +5,7 @@ use http::HeaderName;
 use super::yaml::Shown;
 use crate::gate::cors::{AllowedOrigins, Cors, Credentials, Preflights};
 use crate::gate::own_answer::{FixedAnswer, Kept, OwnAnswer, Redirection};
+use crate::gate::write_shield::{ShieldMode, WriteShield};
 
 /// The key of what a route answers by itself, and its value.
 pub(super) fn own_answer(answer: &OwnAnswer) -> (&'static str, Shown) {
@@ -66,4 +67,18 @@ pub(super) fn cors(cors: &Cors) -> Shown {
     }
     .with("expose", Some(names(&cors.expose)))
     .with("credentials", Some(credentials))
+}
+
+/// Whose pages may change something.
+pub(super) fn write_shield(shield: &WriteShield) -> Shown {
+    let mode = match shield.mode {
+        ShieldMode::Enforce => "enforce",
+        ShieldMode::Shadow => "shadow",
+        ShieldMode::Off => "off",
+    };
+    let origins: Vec<String> = shield.origins.iter().map(ToString::to_string).collect();
+    Shown::map([
+        ("mode", Shown::word(mode)),
+        ("origins", Shown::texts(&origins)),
+    ])
 }

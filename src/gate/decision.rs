@@ -73,6 +73,9 @@ pub enum Denial {
     ClientCertificate,
     /// A WebSocket handshake with our cookie from a page of another origin.
     ForeignWebSocket,
+    /// A request that may change something, with our cookie, from a page of another origin: this one,
+    /// where the browser named it.
+    ForeignWrite(Box<str>),
 }
 
 /// The right to go on to the upstream, with the very head that was judged.

@@ -12,9 +12,11 @@ pub mod cors;
 pub mod decision;
 pub mod endpoint;
 pub mod facts;
+pub mod outlook;
 pub mod own_answer;
 pub mod path_pattern;
 pub mod routes;
+pub mod write_shield;
 
 #[cfg(test)]
 mod tests;
@@ -26,8 +28,10 @@ use self::cors::{Grant, Preflight};
 use self::decision::{Admission, Decision, Denial, Permit, Upkeep};
 use self::endpoint::Endpoint;
 use self::facts::{Asker, Facts, Upgrade};
+use self::outlook::Lens;
 use self::own_answer::OwnAnswer;
-use self::routes::{Leads, Matched, MethodOverride, Need, Route, Routes};
+use self::routes::{HostRule, Leads, Matched, MethodOverride, Need, Route, RouteSet, Routes};
+use self::write_shield::ShieldMode;
 use crate::base::clock::UnixTime;
 use crate::base::origin::{Origin, PublicUrl};
 use crate::base::return_to::ReturnTo;
@@ -143,23 +147,17 @@ impl Gate {
             Matched::Preflight(preflight) => return Self::ask_or_answer(preflight, facts),
             Matched::Routes(indices) => indices,
         };
-        let mut identified = Identified::Anonymous;
-        for index in indices.iter() {
-            let Some(route) = self.routes.at(index) else {
-                return Decision::Deny(Denial::NoRoute);
-            };
-            match self.judge((index, route), &facts, (evidence, now)) {
-                Judgement::Pass(one) => identified = identified.and(one),
-                Judgement::Refuse(denial) => return Decision::Deny(denial),
-                Judgement::Ask => return self.ask(&facts),
-                Judgement::StepUp(session, step_up) => {
-                    return match facts.asker() {
-                        Asker::Navigation => Decision::StepUp(self.return_to(&facts), step_up),
-                        _ => Decision::Deny(Denial::StepUpRequired(session, step_up, index)),
-                    };
-                }
+        let identified = match self.weigh(&indices, &facts, (evidence, now), Lens::InForce) {
+            Weighed::Pass(identified) => identified,
+            Weighed::Refuse(denial) => return Decision::Deny(denial),
+            Weighed::Ask => return self.ask(&facts),
+            Weighed::StepUp(session, step_up, index) => {
+                return match facts.asker() {
+                    Asker::Navigation => Decision::StepUp(self.return_to(&facts), step_up),
+                    _ => Decision::Deny(Denial::StepUpRequired(session, step_up, index)),
+                };
             }
-        }
+        };
         let unheard = matches!(evidence, Evidence::Unheard(..));
         if unheard && identified == Identified::BySession && facts.asker() == Asker::Navigation {
             return Decision::Reask(self.return_to(&facts));
@@ -224,34 +222,49 @@ impl Gate {
         Decision::Answer(Admission::new(index, location, session), upkeep)
     }
 
+    /// What all routes of `set` say together: the first that refuses answers for all.
+    fn weigh(
+        &self,
+        set: &RouteSet,
+        facts: &Facts,
+        (evidence, now): (&Evidence, UnixTime),
+        lens: Lens,
+    ) -> Weighed {
+        let mut identified = Identified::Anonymous;
+        for index in set.iter() {
+            let Some(route) = self.routes.at(index) else {
+                return Weighed::Refuse(Denial::NoRoute);
+            };
+            match self.judge((index, route), facts, (evidence, now), lens) {
+                Weighed::Pass(one) => identified = identified.and(one),
+                otherwise => return otherwise,
+            }
+        }
+        Weighed::Pass(identified)
+    }
+
     fn judge(
         &self,
         (index, route): (usize, &Route),
         facts: &Facts,
         (evidence, now): (&Evidence, UnixTime),
-    ) -> Judgement {
+        lens: Lens,
+    ) -> Weighed {
         if !route.certificate_fits(facts) {
-            return Judgement::Refuse(Denial::ClientCertificate);
+            return Weighed::Refuse(Denial::ClientCertificate);
         }
-        let session = match evidence {
-            Evidence::Session(session, _) | Evidence::Unheard(session, _) => Some(session),
-            Evidence::None
-            | Evidence::Unconfirmed(_)
-            | Evidence::Expired(_)
-            | Evidence::Unusable
-            | Evidence::StoreDown => None,
-        };
+        let session = live_session(evidence);
         // To sign in anew would not help: whoever would have to answer does not.
         let unanswered = match evidence {
             Evidence::Unconfirmed(_) => Some(Denial::Unconfirmed),
             Evidence::StoreDown => Some(Denial::StoreDown),
             _ => None,
         };
-        let identified = match (&route.access, session) {
+        let identified = match (route.access_by(lens), session) {
             (Access::Public, _) | (Access::Optional, None) => Identified::Anonymous,
             (Access::Optional, Some(_)) => Identified::BySession,
             (Access::SignedIn | Access::When(_), None) => {
-                return unanswered.map_or(Judgement::Ask, Judgement::Refuse);
+                return unanswered.map_or(Weighed::Ask, Weighed::Refuse);
             }
             (Access::SignedIn, Some(_)) => Identified::BySession,
             (Access::When(condition), Some(session)) => {
@@ -260,10 +273,10 @@ impl Gate {
                     Verdict::NotMet(Missing::SignIn(step_up))
                         if !session.has_just_stepped_up(&step_up.acr, now) =>
                     {
-                        return Judgement::StepUp(Arc::clone(session), step_up);
+                        return Weighed::StepUp(Arc::clone(session), step_up, index);
                     }
                     Verdict::NotMet(missing) => {
-                        return Judgement::Refuse(Denial::NotAdmitted(
+                        return Weighed::Refuse(Denial::NotAdmitted(
                             Arc::clone(session),
                             missing,
                             index,
@@ -272,26 +285,53 @@ impl Gate {
                 }
             }
         };
-        // A browser sends the cookie with a WebSocket handshake of any page: only the origin tells
-        // whose page it was (RFC 6455 section 10.2).
-        // So does it show its certificate; but a program that has one names no origin.
-        let by_browser = identified == Identified::BySession
-            || (route.client_certificate.is_some() && facts.origin().is_some());
-        let foreign = facts.upgrade() == Upgrade::WebSocket
-            && by_browser
-            && !self.websocket_origin_is_ours(route, facts.origin());
-        if foreign {
-            Judgement::Refuse(Denial::ForeignWebSocket)
-        } else {
-            Judgement::Pass(identified)
+        match self.foreign(route, facts, identified, lens) {
+            Some(denial) => Weighed::Refuse(denial),
+            None => Weighed::Pass(identified),
         }
     }
 
-    fn websocket_origin_is_ours(&self, route: &Route, origin: Option<&str>) -> bool {
-        let Some(Ok(origin)) = origin.map(Origin::parse) else {
-            return false;
+    /// Whether the request comes from a page that must not act in the name of whoever is signed in.
+    ///
+    /// A browser sends the cookie with what any page asks for, and shows its certificate: only its own
+    /// word tells whose page it was. A program that has either gives no such word.
+    fn foreign(
+        &self,
+        route: &Route,
+        facts: &Facts,
+        identified: Identified,
+        lens: Lens,
+    ) -> Option<Denial> {
+        let by_certificate = route.client_certificate.is_some();
+        if identified == Identified::Anonymous && !by_certificate {
+            return None;
+        }
+        let is_own = |origin: &Origin| self.is_own_origin(route, origin);
+        if facts.upgrade() == Upgrade::WebSocket {
+            // RFC 6455 section 10.2.
+            let named = identified == Identified::BySession || facts.origin().is_some();
+            let origin = facts.origin().and_then(|text| Origin::parse(text).ok());
+            let may = origin
+                .is_some_and(|origin| is_own(&origin) || route.websocket_origins.contains(&origin));
+            return (named && !may).then_some(Denial::ForeignWebSocket);
+        }
+        let shield = &route.write_shield;
+        let counts = match (shield.mode, lens) {
+            (ShieldMode::Enforce, _) | (ShieldMode::Shadow, Lens::Tried) => true,
+            (ShieldMode::Shadow, Lens::InForce) | (ShieldMode::Off, _) => false,
         };
-        origin == *self.public_url.origin() || route.websocket_origins.contains(&origin)
+        let stops = counts && shield.stops(facts, route.cors.as_deref(), is_own);
+        stops.then(|| Denial::ForeignWrite(facts.origin().unwrap_or_default().into()))
+    }
+
+    /// Whether pages of `origin` are the app's own: they have the scheme and port of `public_url`, and its
+    /// host or the one that the route is for.
+    fn is_own_origin(&self, route: &Route, origin: &Origin) -> bool {
+        let public = self.public_url.origin();
+        match &route.hosts {
+            HostRule::One(host) => *origin == public.with_host(host.clone()),
+            HostRule::Public | HostRule::Any => origin == public,
+        }
     }
 
     /// Only a person in front of a page can be sent to sign in.
@@ -323,12 +363,13 @@ fn applicant<'a>(session: &'a Session, facts: &Facts, now: UnixTime) -> Applican
     }
 }
 
-/// What one route says.
-enum Judgement {
+/// What a route says, or all of them.
+enum Weighed {
     Pass(Identified),
     Refuse(Denial),
     Ask,
-    StepUp(Arc<Session>, StepUp),
+    /// By the route with this index.
+    StepUp(Arc<Session>, StepUp, usize),
 }
 
 /// Whether the upstream is told who asks.

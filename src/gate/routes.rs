@@ -10,8 +10,10 @@ use super::cors::{Cors, Grant, Preflight, Preflights};
 use super::decision::Denial;
 use super::endpoint::Endpoint;
 use super::facts::Facts;
+use super::outlook::Lens;
 use super::own_answer::OwnAnswer;
 use super::path_pattern::PathPattern;
+use super::write_shield::{ShieldMode, WriteShield};
 use crate::base::origin::{Host, Origin};
 
 /// One rule: what it matches, who may pass, and where it leads.
@@ -31,6 +33,10 @@ pub struct Route {
     pub client_certificate: Option<Vec<CertificatePattern>>,
     /// What answers whoever may pass.
     pub leads: Leads,
+    /// Who might pass instead: judged and noted, and of no effect.
+    pub tried_access: Option<Access>,
+    /// Whose pages may change something here with a session.
+    pub write_shield: WriteShield,
     /// Whose pages may open a WebSocket here with a session, besides our own origin's.
     pub websocket_origins: Vec<Origin>,
     /// What scripts of other origins may ask and read.
@@ -55,6 +61,21 @@ impl Route {
             Leads::Upstream(index) => Some(index),
             Leads::Own(_) => None,
         }
+    }
+
+    /// Who may pass, or might.
+    #[must_use]
+    pub fn access_by(&self, lens: Lens) -> &Access {
+        match (lens, &self.tried_access) {
+            (Lens::Tried, Some(tried)) => tried,
+            (Lens::Tried, None) | (Lens::InForce, _) => &self.access,
+        }
+    }
+
+    /// Whether something of it is only tried.
+    #[must_use]
+    pub fn tries(&self) -> bool {
+        self.tried_access.is_some() || self.write_shield.mode == ShieldMode::Shadow
     }
 
     /// What it answers by itself.
@@ -404,8 +425,13 @@ impl Routes {
     #[must_use]
     pub fn need(&self, matched: &Matched) -> Need {
         let public = |index| {
-            self.at(index)
-                .is_some_and(|route| route.access == Access::Public)
+            self.at(index).is_some_and(|route| {
+                route.access == Access::Public
+                    && route
+                        .tried_access
+                        .as_ref()
+                        .is_none_or(|one| *one == Access::Public)
+            })
         };
         match matched {
             Matched::Endpoint(_) => Need::Session,

@@ -10,6 +10,7 @@ use super::endpoint::Endpoint;
 use super::facts::{Asker, Facts, Malformed, Upgrade};
 use super::path_pattern::PathPattern;
 use super::routes::{HostRule, Leads, Need, Route};
+use super::write_shield::WriteShield;
 use super::{Callback, Gate};
 use crate::base::origin::{Host, Origin, PublicUrl};
 use crate::base::peer::{Peer, PeerAddress};
@@ -37,6 +38,8 @@ fn policy() -> Gate {
         access,
         client_certificate: None,
         leads: Leads::Upstream(0),
+        tried_access: None,
+        write_shield: WriteShield::default(),
         websocket_origins: vec![Origin::parse("https://friend.test").unwrap()],
         cors: None,
     };
@@ -86,7 +89,11 @@ fn head(method: &str, target: &str, fields: &[(&str, &str)]) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
-fn gather(method: &str, target: &str, fields: &[(&str, &str)]) -> Result<Box<Facts>, Malformed> {
+pub(super) fn gather(
+    method: &str,
+    target: &str,
+    fields: &[(&str, &str)],
+) -> Result<Box<Facts>, Malformed> {
     let peer = Peer::new(PeerAddress::Tcp("192.0.2.1:5".parse().unwrap()), 0);
     Facts::gather(
         head(method, target, fields),
@@ -153,7 +160,8 @@ fn outcome(
         Decision::Deny(
             Denial::NotAdmitted(_, Missing::Group, _)
             | Denial::ClientCertificate
-            | Denial::ForeignWebSocket,
+            | Denial::ForeignWebSocket
+            | Denial::ForeignWrite(_),
         ) => "403",
         Decision::Deny(Denial::NotAdmitted(..)) => "403 otherwise",
         Decision::Deny(Denial::NoRoute | Denial::UnknownHost) => "404",

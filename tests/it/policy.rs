@@ -250,3 +250,30 @@ fn an_address_opens_a_route_only_if_somebody_who_is_believed_says_it() {
     let mut nobody = Browser::new().resolve(PUBLIC, world.gate.address);
     assert_eq!(from(&mut nobody, near), 401);
 }
+
+// What a rule would do that is only tried is told and counted, and is of no effect.
+#[test]
+fn a_rule_that_is_only_tried_changes_nothing_and_is_counted() {
+    const ROUTES: &str = "routes:\n\
+        \x20 - { match: { path: /reports/** }, access: signed_in, shadow_access: { groups: [finance] } }\n\
+        \x20 - { match: { path: /open/** }, access: public, shadow_access: signed_in }\n\
+        \x20 - { match: { path: /closed/** }, access: { groups: [nobody] }, shadow_access: signed_in }\n\
+        \x20 - { access: signed_in }";
+    let world = World::with(ROUTES);
+    let mut alice = world.signed_in("alice");
+    let mut nobody = Browser::new().resolve(PUBLIC, world.gate.address);
+    assert_eq!(asked(&mut alice, "/reports/q3").0, 200);
+    assert_eq!(asked(&mut alice, "/reports/q4").0, 200);
+    assert_eq!(asked(&mut alice, "/x").0, 200);
+    assert_eq!(asked(&mut alice, "/open/x").0, 200);
+    assert_eq!(asked(&mut nobody, "/open/x").0, 200);
+    assert!(is(&asked(&mut alice, "/closed/x"), 403, "group_denied"));
+    assert!(is(&asked(&mut nobody, "/closed/x"), 401, "login_required"));
+    let told = world.gate.shared.differences.status();
+    let expected = json!([
+        { "route": "/closed/**", "outcome": "group_denied", "would": "admitted", "requests": 1 },
+        { "route": "/open/**", "outcome": "admitted", "would": "login_required", "requests": 1 },
+        { "route": "/reports/**", "outcome": "admitted", "would": "group_denied", "requests": 2 },
+    ]);
+    assert_eq!(told, expected);
+}

@@ -24,6 +24,7 @@ use super::reply::{Answer, Reply};
 use super::respond::unmet::rule_of_route;
 use super::respond::{self, Fault, Form, Whose};
 use super::seen::Seen;
+use super::shadow::{self, Difference};
 use crate::base::clock::UnixTime;
 use crate::base::peer::Peer;
 use crate::config::Fragment;
@@ -32,6 +33,7 @@ use crate::gate::decision::{Decision, Denial};
 use crate::gate::endpoint::Endpoint;
 use crate::gate::facts::{Facts, Malformed};
 use crate::gate::live_session;
+use crate::gate::outlook::Outlook;
 use crate::gate::routes::{Matched, Need};
 use crate::oidc::authorization::LoginParameters;
 use crate::proxy::head::Rewriter;
@@ -226,6 +228,9 @@ impl Worker {
             now,
             teller,
         };
+        if let Some((outcome, would)) = generation.gate.tried(&matched, &facts, (&evidence, now)) {
+            self.note_tried((&outcome, &would), (&matched, &facts), &visit);
+        }
         let (reply, endpoint) = match generation.gate.decide(matched, facts, &evidence, now) {
             Decision::Forward(permit, upkeep) => {
                 return self
@@ -283,6 +288,36 @@ impl Worker {
         outcome.told.client_address = Some(client_address);
         outcome.told.session = visit.session().cloned();
         outcome
+    }
+
+    /// Notes where a rule that is only tried would decide otherwise.
+    fn note_tried(
+        &self,
+        (outcome, would): (&Outlook, &Outlook),
+        (matched, facts): (&Matched, &Facts),
+        visit: &Visit<'_>,
+    ) {
+        let (outcome, would) = (shadow::word(outcome), shadow::word(would));
+        let Matched::Routes(set) = matched else {
+            return;
+        };
+        if outcome == would {
+            return;
+        }
+        let route = visit.generation.gate.named_route(set.first());
+        let difference = Difference {
+            route: route.map(|route| route.name.as_str()),
+            outcome,
+            would,
+        };
+        self.shared.differences.count(&difference);
+        visit.teller.tell(&AuditEvent::Shadow {
+            session: live_session(visit.evidence).map(|session| &**session),
+            difference,
+            method: facts.method().as_str(),
+            path: facts.target().path(),
+            origin: facts.origin(),
+        });
     }
 
     /// Whether there is no room for this request. The last of the room is for those who are signed

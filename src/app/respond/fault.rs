@@ -53,6 +53,10 @@ pub enum Fault {
     /// A WebSocket handshake with our cookie from a page of another origin.
     #[error("a WebSocket handshake from another origin")]
     ForeignWebSocket,
+    /// A request that may change something, with our cookie, from a page of another origin; its text,
+    /// where the browser named it.
+    #[error("a request that may change something came with a session from a page of another origin{}{}", if .0.is_empty() { "" } else { ": " }, .0)]
+    ForeignWrite(Box<str>),
 
     // --- not HTTP as we speak it
     /// The readings of the target lead to different upstreams, or to different places.
@@ -226,7 +230,8 @@ impl Fault {
             Self::NotAdmitted(..)
             | Self::NotAdmittedHere(..)
             | Self::ClientCertificate
-            | Self::ForeignWebSocket => StatusCode::FORBIDDEN,
+            | Self::ForeignWebSocket
+            | Self::ForeignWrite(_) => StatusCode::FORBIDDEN,
             Self::NoRoute | Self::UnknownHost | Self::UnknownProvider => StatusCode::NOT_FOUND,
             Self::Malformed(malformed) => match malformed {
                 Malformed::Target(_) | Malformed::Host | Malformed::RepeatedField => {
@@ -283,6 +288,7 @@ impl Fault {
             Self::UnknownHost => "unknown_host",
             Self::ClientCertificate => "client_certificate",
             Self::ForeignWebSocket => "foreign_websocket",
+            Self::ForeignWrite(_) => "foreign_write",
             Self::ManyUpstreams => "ambiguous_target",
             Self::Malformed(malformed) => match malformed {
                 Malformed::Target(_) => "malformed_target",
@@ -357,6 +363,7 @@ impl Fault {
             | Self::UnknownHost
             | Self::ClientCertificate
             | Self::ForeignWebSocket
+            | Self::ForeignWrite(_)
             | Self::ManyUpstreams
             | Self::Malformed(_)
             | Self::RequestBody(_)
@@ -412,6 +419,7 @@ impl Fault {
             | Self::UnknownHost
             | Self::ClientCertificate
             | Self::ForeignWebSocket
+            | Self::ForeignWrite(_)
             | Self::MethodNotAllowed(_)
             | Self::RepeatedParameter
             | Self::UnknownProvider
@@ -485,6 +493,7 @@ impl Fault {
             Denial::MethodNotAllowed(methods) => Self::MethodNotAllowed(methods),
             Denial::ClientCertificate => Self::ClientCertificate,
             Denial::ForeignWebSocket => Self::ForeignWebSocket,
+            Denial::ForeignWrite(origin) => Self::ForeignWrite(origin),
         }
     }
 }

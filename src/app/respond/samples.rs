@@ -149,6 +149,8 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
         Fault::UnknownHost,
         Fault::ClientCertificate,
         Fault::ForeignWebSocket,
+        Fault::ForeignWrite(text.into()),
+        Fault::ForeignWrite(String::new().into()),
         Fault::ManyUpstreams,
         Fault::RequestBody(BodyError::Broken),
         Fault::RequestBody(BodyError::Idle),
@@ -207,7 +209,7 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
 }
 
 /// How many kinds of fault [`kind`] tells apart.
-pub(crate) const KINDS: usize = 43;
+pub(crate) const KINDS: usize = 44;
 
 /// The kind's number. A new kind does not compile until it has one here, and then the test fails
 /// until [`faults`] has a sample of it.
@@ -222,6 +224,7 @@ pub(crate) fn kind(fault: &Fault) -> usize {
         Fault::UnknownHost => 5,
         Fault::ClientCertificate => 38,
         Fault::ForeignWebSocket => 6,
+        Fault::ForeignWrite(_) => 43,
         Fault::ManyUpstreams => 7,
         Fault::Malformed(_) => 8,
         Fault::TargetTooLong => 9,

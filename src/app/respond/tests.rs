@@ -344,6 +344,7 @@ email_missing 403
 email_unverified 403
 excluded 403
 foreign_websocket 403
+foreign_write 403
 group_denied 403
 groups_incomplete 403
 header_too_large 431

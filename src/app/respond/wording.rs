@@ -78,6 +78,7 @@ impl Fault {
             Self::UnknownHost => titles.unknown_host,
             Self::ClientCertificate => titles.client_certificate,
             Self::ForeignWebSocket => titles.foreign_websocket,
+            Self::ForeignWrite(_) => titles.foreign_write,
             Self::ManyUpstreams
             | Self::RepeatedParameter
             | Self::LogoutToken(_)
@@ -133,6 +134,7 @@ impl Fault {
             Self::UnknownHost => advice.unknown_host,
             Self::ClientCertificate => advice.client_certificate,
             Self::ForeignWebSocket => advice.foreign_websocket,
+            Self::ForeignWrite(_) => advice.foreign_write,
             Self::ManyUpstreams | Self::Malformed(Malformed::Target(_)) => advice.ambiguous_address,
             Self::Malformed(
                 Malformed::Host | Malformed::TransferCoding | Malformed::RepeatedField,
@@ -198,6 +200,7 @@ impl Fault {
             | Self::NoRoute
             | Self::ClientCertificate
             | Self::ForeignWebSocket
+            | Self::ForeignWrite(_)
             | Self::ManyUpstreams
             | Self::Malformed(_)
             | Self::RequestBody(_)
@@ -274,6 +277,7 @@ impl Fault {
             | Self::UnknownHost
             | Self::ClientCertificate
             | Self::ForeignWebSocket
+            | Self::ForeignWrite(_)
             | Self::ManyUpstreams
             | Self::Malformed(_)
             | Self::TargetTooLong

@@ -21,6 +21,7 @@ mod shadow;
 mod upstream_tls;
 mod upstream_url;
 mod upstreams;
+mod write_shield;
 
 pub(crate) use self::findings::{Findings, Origin};
 pub(crate) use self::listen::{admin, probes};

@@ -5,8 +5,8 @@ use http::Method;
 use super::access::{Definitions, Vouching, definitions, of_route};
 use super::own_answers::{self, Checked};
 use super::providers::{self, Public};
-use super::{Findings, cors, several, shadow};
-use crate::base::origin::{Host, Origin};
+use super::{Findings, cors, several, shadow, write_shield};
+use crate::base::origin::Host;
 use crate::config::nearest::did_you_mean;
 use crate::config::tree::Path;
 use crate::config::written::route::{AccessWritten, CredentialWritten, MatchWritten, RouteWritten};
@@ -15,6 +15,7 @@ use crate::gate::access::Access;
 use crate::gate::client_certificate::CertificatePattern;
 use crate::gate::path_pattern::PathPattern;
 use crate::gate::routes::{HostRule, Leads, Route};
+use crate::gate::write_shield::WriteShield;
 
 /// What routes may name.
 pub(super) struct Around<'a> {
@@ -80,6 +81,8 @@ pub(super) fn check(
     let here = Path::root("routes");
     let known = definitions(file, around.vouching(), findings);
     warn_of_unused(file, &known, findings);
+    let shield = file.write_shield.clone().unwrap_or_default();
+    let shield = write_shield::check(&shield, &Path::root("write_shield"), findings);
     let Some(written) = &file.routes else {
         if around.upstreams.len() > 1 {
             findings.fault(
@@ -95,6 +98,8 @@ pub(super) fn check(
             methods: None,
             access: Access::SignedIn,
             client_certificate: None,
+            tried_access: None,
+            write_shield: shield,
             leads: Leads::Upstream(0),
             websocket_origins: Vec::new(),
             cors: None,
@@ -114,6 +119,7 @@ pub(super) fn check(
             path: here.index(index),
             around,
             known: &known,
+            shield: &shield,
         };
         routes.extend(one.check(&routes, findings));
     }
@@ -129,7 +135,12 @@ pub(super) fn check(
 fn warn_of_unused(file: &ConfigFile, known: &Definitions, findings: &mut Findings<'_>) {
     let routes = file.routes.as_deref().unwrap_or_default();
     for name in known.keys() {
-        let calls = |one: &RouteWritten| matches!(&one.access, Some(AccessWritten::Named(called)) if called == name);
+        let calls = |one: &RouteWritten| {
+            [&one.access, &one.shadow_access]
+                .into_iter()
+                .flatten()
+                .any(|access| matches!(access, AccessWritten::Named(called) if called == name))
+        };
         if !routes.iter().any(calls) {
             findings.warn(
                 &Path::root("access").key(name),
@@ -148,6 +159,8 @@ struct One<'a> {
     path: Path,
     around: &'a Around<'a>,
     known: &'a Definitions,
+    /// What holds where the route does not say otherwise.
+    shield: &'a WriteShield,
 }
 
 impl One<'_> {
@@ -159,7 +172,14 @@ impl One<'_> {
         let access = self.access(findings);
         let leads = self.leads(path.as_ref().ok().and_then(Option::as_ref), findings);
         self.credentials(findings);
-        let websocket_origins = self.websocket_origins(findings);
+        let websocket_origins = self.written.websocket.clone().unwrap_or_default().origins;
+        let websocket_origins = write_shield::origins(
+            websocket_origins.as_deref(),
+            &self.path.key("websocket").key("origins"),
+            findings,
+        );
+        let write_shield = self.write_shield(findings);
+        let tried_access = self.tried_access(findings);
         let listed = methods.as_ref().ok().and_then(Option::as_deref);
         let cors = cors::check(self.written, &self.path, listed, findings);
         let name = self.name(&matches, before, findings);
@@ -171,6 +191,8 @@ impl One<'_> {
             methods: methods.ok()?,
             access,
             client_certificate,
+            tried_access: tried_access.ok()?,
+            write_shield,
             leads: leads?,
             websocket_origins,
             cors: cors.ok()?,
@@ -284,6 +306,31 @@ impl One<'_> {
         Some((access, certificate))
     }
 
+    /// The certificates of a rule that is only tried are not looked at: nobody shows one for it.
+    fn tried_access(&self, findings: &mut Findings<'_>) -> Result<Option<Access>, Faulty> {
+        let Some(written) = &self.written.shadow_access else {
+            return Ok(None);
+        };
+        let here = self.path.key("shadow_access");
+        let around = (self.around.vouching(), self.known);
+        let (access, certificate) = of_route(written, &here, around, findings).ok_or(Faulty)?;
+        if certificate.is_some() {
+            findings.fault(
+                &here.key("client_certificate"),
+                "a certificate cannot be tried: whoever has none is not asked for it twice",
+                "take it away, or write it into `access`",
+            );
+        }
+        Ok(Some(access))
+    }
+
+    fn write_shield(&self, findings: &mut Findings<'_>) -> WriteShield {
+        match &self.written.write_shield {
+            None => self.shield.clone(),
+            Some(written) => write_shield::check(written, &self.path.key("write_shield"), findings),
+        }
+    }
+
     fn leads(&self, pattern: Option<&PathPattern>, findings: &mut Findings<'_>) -> Option<Leads> {
         match own_answers::check(self.written, &self.path, pattern, findings) {
             Checked::None => self.upstream(findings).map(Leads::Upstream),
@@ -341,23 +388,6 @@ impl One<'_> {
                 ),
             }
         }
-    }
-
-    fn websocket_origins(&self, findings: &mut Findings<'_>) -> Vec<Origin> {
-        let here = self.path.key("websocket").key("origins");
-        let written = self.written.websocket.clone().unwrap_or_default();
-        let mut origins = Vec::new();
-        for (index, text) in written.origins.iter().flatten().enumerate() {
-            match Origin::parse(text) {
-                Ok(origin) => origins.push(origin),
-                Err(error) => findings.fault(
-                    &here.index(index),
-                    error.to_string(),
-                    "write it like `https://x.example.com`",
-                ),
-            }
-        }
-        origins
     }
 
     fn name(

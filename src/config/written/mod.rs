@@ -19,7 +19,7 @@ use serde::de::{Error, IntoDeserializer as _};
 use serde::{Deserialize, Deserializer};
 
 use self::provider::ProviderWritten;
-use self::route::{AccessWritten, RouteWritten};
+use self::route::{AccessWritten, RouteWritten, WriteShieldWritten};
 use self::session::SessionWritten;
 use self::upstream::UpstreamWritten;
 use self::values::{Later, Ordered, ShortOrLong, Size, Span, short_or_long};
@@ -53,6 +53,8 @@ pub struct ConfigFile {
     pub access: Option<Ordered<AccessWritten>>,
     /// The rules: the first match wins, and what none matches is refused. Default: one rule, everybody who is signed in.
     pub routes: Option<Vec<RouteWritten>>,
+    /// Whose pages may change something in the name of whoever is signed in, on routes that do not say so themselves.
+    pub write_shield: Option<WriteShieldWritten>,
     /// What a connection may cost.
     pub limits: Option<LimitsWritten>,
     /// How logins are begun.

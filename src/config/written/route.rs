@@ -30,6 +30,32 @@ pub struct RouteWritten {
     pub cors: Option<CorsWritten>,
     /// Who may open a WebSocket.
     pub websocket: Option<WebSocketWritten>,
+    /// Whose pages may change something here in the name of whoever is signed in. Default: what the file says.
+    pub write_shield: Option<WriteShieldWritten>,
+    /// What `access` might become: judged beside it, noted where the outcome differs, and of no effect. Default: nothing is tried.
+    pub shadow_access: Option<AccessWritten>,
+}
+
+/// What is done about requests that may change something (any method but GET, HEAD and OPTIONS) and come with a session from a page of another origin.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct WriteShieldWritten {
+    /// `enforce` refuses them, `shadow` passes them on and notes them, `off` does not look. Default: `enforce`.
+    pub mode: Option<ShieldModeWritten>,
+    /// Origins whose pages may all the same, besides those that `cors` grants credentials. Default: `[]`.
+    pub origins: Option<Vec<String>>,
+}
+
+/// Whether they are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", expecting = "`enforce`, `shadow` or `off`")]
+pub enum ShieldModeWritten {
+    /// They are.
+    Enforce,
+    /// They are passed on, and noted.
+    Shadow,
+    /// They are not looked at.
+    Off,
 }
 
 /// What a rule matches: all keys that are there must fit.

@@ -125,6 +125,22 @@ pub(super) fn of_requests() -> Vec<Row> {
                     .request("GET", &format!("{PUBLIC}/ws"), fields, b"");
             (world, answer)
         }),
+        row(
+            "foreign_write",
+            403,
+            &["another origin", "https://evil.app.test"],
+            || {
+                let world = World::start();
+                let fields = "Sec-Fetch-Site: same-site\r\nOrigin: https://evil.app.test\r\n";
+                let answer = world.signed_in("alice").request(
+                    "POST",
+                    &format!("{PUBLIC}/orders"),
+                    fields,
+                    b"x",
+                );
+                (world, answer)
+            },
+        ),
         row("malformed_target", 400, &["target is malformed"], || {
             from_host("/%00", "")
         }),
