@@ -8,6 +8,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::hash::RandomState;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -74,7 +75,11 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let config = Verdict::of_text(CONFIG, &Environment::of_process());
+        Self::of(CONFIG)
+    }
+
+    fn of(text: &str) -> Self {
+        let config = Verdict::of_text(text, &Environment::of_process());
         let config = config.into_config().unwrap();
         let callbacks = config.providers.iter().map(|provider| Callback {
             path: provider.redirect_path.clone(),
@@ -272,6 +277,42 @@ fn decide(bencher: Bencher<'_, '_>) {
             (fixture.gate.route(&facts), facts)
         })
         .bench_local_values(|(matched, facts)| fixture.gate.decide(matched, facts, &evidence, NOW));
+}
+
+/// From the head's facts to a permit, by so many routes and a fifth as many named rules; the request falls
+/// under the last but one.
+#[divan::bench(args = [5, 50, 1_000])]
+fn route_and_decide(bencher: Bencher<'_, '_>, routes: usize) {
+    let (head, _) = CONFIG.split_once("routes:").unwrap();
+    let rules = routes / 5;
+    let mut text = format!("{head}access:\n");
+    for rule in 0..rules {
+        writeln!(
+            text,
+            "  rule{rule}: {{ groups: [viewers, team{rule}], deny: {{ groups: [left{rule}] }} }}"
+        )
+        .unwrap();
+    }
+    text.push_str("routes:\n");
+    for route in 0..routes - 2 {
+        let rule = route % rules;
+        writeln!(
+            text,
+            "  - {{ match: {{ path: /api/team{route}/*/x/** }}, access: rule{rule} }}"
+        )
+        .unwrap();
+    }
+    text.push_str("  - { match: { path: /api/** }, access: rule0 }\n  - access: signed_in\n");
+    let fixture = Fixture::of(&text);
+    let limits = fixture.config.session.limits;
+    let evidence = fixture.presented().open(&fixture.opener(), limits, NOW);
+    assert_eq!(fixture.permit().route(), routes - 2);
+    bencher
+        .with_inputs(|| fixture.facts())
+        .bench_local_values(|facts| {
+            let matched = fixture.gate.route(&facts);
+            fixture.gate.decide(matched, facts, &evidence, NOW)
+        });
 }
 
 /// The head that goes to the upstream.

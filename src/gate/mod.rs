@@ -15,6 +15,7 @@ pub mod facts;
 pub mod outlook;
 pub mod own_answer;
 pub mod path_pattern;
+mod route_index;
 pub mod routes;
 pub mod write_shield;
 
@@ -73,7 +74,7 @@ impl Gate {
         for callback in &mut callbacks {
             callback.path.insert_str(0, base);
         }
-        let routes = Routes::new(public_url.origin().host().clone(), routes);
+        let routes = Routes::new(public_url.origin().host(), routes);
         Self {
             public_url,
             prefix,

@@ -10,14 +10,15 @@ pub struct PathPattern {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Segment {
+pub(super) enum Segment {
+    /// This one.
     Literal(Box<[u8]>),
     /// `*`: one segment that is not empty.
     Any,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tail {
+pub(super) enum Tail {
     /// The path ends here.
     End,
     /// `**`: whatever follows, and nothing.
@@ -75,6 +76,16 @@ impl PathPattern {
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { segments, tail })
+    }
+
+    /// Its segments, in order.
+    pub(super) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// What comes after them.
+    pub(super) fn tail(&self) -> Tail {
+        self.tail
     }
 
     /// Whether `path`, which starts with `/`, matches as a whole.

@@ -13,6 +13,7 @@ use super::facts::Facts;
 use super::outlook::Lens;
 use super::own_answer::OwnAnswer;
 use super::path_pattern::PathPattern;
+use super::route_index::{Entry, RouteIndex};
 use super::write_shield::{ShieldMode, WriteShield};
 use crate::base::origin::{Host, Origin};
 
@@ -170,18 +171,15 @@ impl RouteSet {
 /// The routes of a generation, in the operator's order: the first match wins.
 #[derive(Debug)]
 pub struct Routes {
-    public_host: Host,
-    rows: Vec<Row>,
+    all: Vec<Route>,
+    index: RouteIndex,
+    /// The same with every pattern in lower case.
+    folded_index: RouteIndex,
+    method_override: MethodOverride,
     /// Whether some pattern has capitals, so that a server which ignores case reads it otherwise.
     patterns_with_capitals: bool,
     /// Whether some exact pattern ends with a slash.
     patterns_with_final_slash: bool,
-}
-
-#[derive(Debug)]
-struct Row {
-    route: Route,
-    folded_path: Option<PathPattern>,
 }
 
 /// The routes found so far.
@@ -245,24 +243,37 @@ enum Case {
 impl Routes {
     /// Compiles the routes; `public_host` is what a route without a host serves.
     #[must_use]
-    pub fn new(public_host: Host, routes: Vec<Route>) -> Self {
-        let rows: Vec<Row> = routes
-            .into_iter()
-            .map(|route| Row {
-                folded_path: route.path.as_ref().map(PathPattern::folded),
-                route,
-            })
+    pub fn new(public_host: &Host, routes: Vec<Route>) -> Self {
+        let folded: Vec<Option<PathPattern>> = routes
+            .iter()
+            .map(|route| route.path.as_ref().map(PathPattern::folded))
             .collect();
-        let patterns_with_capitals = rows.iter().any(|row| row.folded_path != row.route.path);
-        let patterns_with_final_slash = rows.iter().any(|row| {
-            row.route
-                .path
-                .as_ref()
-                .is_some_and(PathPattern::ends_with_slash)
-        });
+        let paths = routes.iter().map(|route| route.path.as_ref());
+        let sorted = |paths: &mut dyn Iterator<Item = Option<&PathPattern>>| {
+            let entries = routes.iter().zip(paths).map(|(route, path)| Entry {
+                hosts: &route.hosts,
+                path,
+                methods: route.methods.as_deref(),
+            });
+            RouteIndex::new(public_host, entries)
+        };
+        let index = sorted(&mut paths.clone());
+        let folded_index = sorted(&mut folded.iter().map(Option::as_ref));
+        let patterns_with_capitals = paths
+            .clone()
+            .zip(&folded)
+            .any(|(path, folded)| path != folded.as_ref());
+        let patterns_with_final_slash = paths.flatten().any(PathPattern::ends_with_slash);
+        let method_override = if routes.iter().any(|route| route.methods.is_some()) {
+            MethodOverride::Dropped
+        } else {
+            MethodOverride::Passed
+        };
         Self {
-            public_host,
-            rows,
+            all: routes,
+            index,
+            folded_index,
+            method_override,
             patterns_with_capitals,
             patterns_with_final_slash,
         }
@@ -271,28 +282,19 @@ impl Routes {
     /// The route at `index`.
     #[must_use]
     pub fn at(&self, index: usize) -> Option<&Route> {
-        self.rows.get(index).map(|row| &row.route)
+        self.all.get(index)
     }
 
     /// Whether fields that claim another method may pass.
     #[must_use]
     pub fn method_override(&self) -> MethodOverride {
-        if self.rows.iter().any(|row| row.route.methods.is_some()) {
-            MethodOverride::Dropped
-        } else {
-            MethodOverride::Passed
-        }
+        self.method_override
     }
 
     /// Whether any route serves `host`.
     #[must_use]
     pub fn knows_host(&self, host: &Host) -> bool {
-        *host == self.public_host
-            || self.rows.iter().any(|row| match &row.route.hosts {
-                HostRule::Public => false,
-                HostRule::Any => true,
-                HostRule::One(one) => one == host,
-            })
+        self.index.knows(host)
     }
 
     /// The routes that the request falls under, under every reading of its target.
@@ -450,36 +452,18 @@ impl Routes {
             None if !self.patterns_with_final_slash => return None,
             None => self.first_match(asked, &[reading, b"/"].concat(), case)?,
         };
-        let path = self.rows.get(index)?.route.path.as_ref()?;
+        let path = self.at(index)?.path.as_ref()?;
         path.is_exact().then_some(index)
     }
 
     fn first_match(&self, asked: Asked<'_>, reading: &[u8], case: Case) -> Option<usize> {
-        self.rows.iter().position(|row| {
-            let path = match case {
-                Case::Told => &row.route.path,
-                Case::Ignored => &row.folded_path,
-            };
-            self.serves(&row.route.hosts, asked.facts.host())
-                && path.as_ref().is_none_or(|pattern| pattern.matches(reading))
-                && row
-                    .route
-                    .methods
-                    .as_ref()
-                    .is_none_or(|list| allows(list, asked.method))
-        })
-    }
-
-    fn serves(&self, rule: &HostRule, host: &Host) -> bool {
-        match rule {
-            HostRule::Public => *host == self.public_host,
-            HostRule::Any => true,
-            HostRule::One(one) => one == host,
-        }
+        let index = match case {
+            Case::Told => &self.index,
+            Case::Ignored => &self.folded_index,
+        };
+        index.first(asked.facts.host(), reading, asked.method)
     }
 }
 
-/// HEAD is GET without the body (RFC 9110 section 9.3.2), so it follows GET's rule.
-fn allows(list: &[Method], method: &Method) -> bool {
-    list.contains(method) || (*method == Method::HEAD && list.contains(&Method::GET))
-}
+#[cfg(test)]
+mod tests;
