@@ -433,13 +433,13 @@ mod tests {
         \x20 - { id: old, kind: oauth2, authorization_endpoint: \"https://o.test/a\", token_endpoint: \"https://o.test/t\", userinfo_endpoint: \"https://o.test/u\", client_id: \"1\", insecure_trust_email: true, claims: { subject: id } }\n\
         session: { keys: ephemeral, idle: 90m, absolute: 36h 30m }\n\
         upstreams: { a: \"unix:/run/a.sock\", b: { url: \"http://[::1]:3000\", host: b.test, headers: { X-Who: \"{name}\" }, require_private: true } }\n\
-        access: { strict: { claims: { \"corp:https://x.test/level: 1\": [\"1\", 1, true], \"corp:department\": sre }, acr: [\"corp:urn:mfa\"], max_age: 1h 5m, addresses: [10.1.0.0/16, \"::1\"], deny: { claims: { \"old:suspended\": true }, any: [{ subjects: [\"corp:x\"] }] } } }\n\
+        access: { strict: { claims: { \"corp:https://x.test/level: 1\": [\"1\", 1, true], \"corp:department\": sre }, acr: [\"corp:urn:mfa\"], max_age: 1h 5m, addresses: [10.1.0.0/16, \"::1\"], when: \"user.provider == 'corp' && claims.level > 5\", deny: { claims: { \"old:suspended\": true }, any: [{ subjects: [\"corp:x\"] }] } } }\n\
         routes:\n\
         \x20 - { match: { host: \"*\", methods: [GET] }, access: public, upstream: a }\n\
         \x20 - { match: { path: /old/** }, access: optional, redirect: { to: \"https://N.test/x\", status: 308, keep_path: true, keep_query: true } }\n\
         \x20 - { match: { path: /gone }, access: public, respond: { status: 410, body: \"a\\nb\", content_type: text/html, headers: { X-A: b } } }\n\
         \x20 - { match: { path: /closed }, access: public, respond: 404, cors: { origins: [\"*\"], methods: [], max_age: 1h 5s } }\n\
-        \x20 - { match: { path: /strict }, access: strict, upstream: a }\n\
+        \x20 - { match: { path: /strict }, access: strict, upstream: a, shadow_access: { groups: [\"corp:x\"] }, write_shield: { mode: shadow, origins: [\"https://y.test:8443\"] } }\n\
         \x20 - { access: { groups: [\"corp:x: y\"], subjects: [\"old:1\"] }, upstream: b, cors: { origins: [\"https://X.test:443\"], preflights: passed, credentials: true, expose: [X-A] } }\n\
         limits: { target: 5000B }\n\
         hsts: { max_age: 400d, include_subdomains: true, preload: true }\n\

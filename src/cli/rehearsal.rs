@@ -18,7 +18,7 @@ use crate::gate::access::{Access, Applicant, Missing, Part, Verdict};
 use crate::gate::decision::{Decision, Denial, Permit};
 use crate::gate::facts::Facts;
 use crate::gate::routes::{Matched, Route};
-use crate::gate::{Callback, Gate};
+use crate::gate::{Callback, Gate, applicant};
 use crate::oidc::user_info::Profile;
 use crate::provider::{Admit, ProviderSettings, identity_rules};
 use crate::proxy::head::Rewriter;
@@ -141,16 +141,10 @@ impl Stage {
         let readings = facts.target().readings();
         let readings = readings.map(|one| String::from_utf8_lossy(one).into_owned());
         let readings: Vec<String> = readings.collect();
-        let client = *facts.client_address();
         let matched = self.gate.route(&facts);
-        let applicant = session.as_deref().map(|session| Applicant {
-            provider: &session.provider,
-            identity: &session.identity,
-            acr: session.acr.as_deref(),
-            auth_time: session.auth_time,
-            client: Some(client),
-            now: self.now,
-        });
+        let applicant = session
+            .as_deref()
+            .map(|session| applicant(session, &facts, self.now));
         let routes = self.judged(&matched, applicant.as_ref());
         let evidence = match session.as_ref().map(|one| (one, self.not_admitted(one))) {
             None => Evidence::None,

@@ -60,6 +60,10 @@ pub(super) fn condition(one: &Condition, names: Names) -> Shown {
         .with("acr", one.acr.as_ref().map(exact))
         .with("max_age", age.map(|span| Shown::text(span.to_string())))
         .with("addresses", networks)
+        .with(
+            "when",
+            one.when.as_ref().map(|one| Shown::text(one.to_string())),
+        )
         .with("any", one.any.as_ref().map(any))
         .with("deny", one.deny.as_ref().map(|one| condition(one, names)))
 }

@@ -24,7 +24,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use self::access::{Access, Applicant, Missing, StepUp, Verdict};
+use self::access::{Access, Applicant, Asked, Missing, StepUp, Verdict};
 use self::cors::{Grant, Preflight};
 use self::decision::{Admission, Decision, Denial, Permit, Upkeep};
 use self::endpoint::Endpoint;
@@ -353,13 +353,18 @@ impl Gate {
 }
 
 /// Whoever has `session` and asks at `now`.
-fn applicant<'a>(session: &'a Session, facts: &Facts, now: UnixTime) -> Applicant<'a> {
+#[must_use]
+pub fn applicant<'a>(session: &'a Session, facts: &'a Facts, now: UnixTime) -> Applicant<'a> {
     Applicant {
         provider: &session.provider,
         identity: &session.identity,
         acr: session.acr.as_deref(),
         auth_time: session.auth_time,
         client: Some(*facts.client_address()),
+        asked: Some(Asked {
+            method: facts.method(),
+            host: facts.host(),
+        }),
         now,
     }
 }

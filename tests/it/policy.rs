@@ -277,3 +277,44 @@ fn a_rule_that_is_only_tried_changes_nothing_and_is_counted() {
     ]);
     assert_eq!(told, expected);
 }
+
+#[test]
+fn an_expression_opens_a_route_and_what_it_cannot_judge_does_not() {
+    const ROUTES: &str = "routes:\n\
+        \x20 - { match: { path: /ops/** }, access: { when: 'claims.department in [\"ops\", \"sre\"] && (request.method == \"GET\" || claims.level >= 5)' } }\n\
+        \x20 - { match: { path: /not/** }, access: { when: 'claims.department != \"dev\"' } }\n\
+        \x20 - { access: signed_in }";
+    let world = world(json!({ "department": "ops", "level": 3 }), ROUTES);
+    let post = |alice: &mut Browser| {
+        let answer = alice.fetch("POST", &format!("{PUBLIC}/ops/x"), "Content-Length: 0\r\n");
+        answer.status
+    };
+    let mut alice = world.signed_in("alice");
+    assert_eq!(asked(&mut alice, "/ops/x").0, 200);
+    assert_eq!(post(&mut alice), 403);
+    assert_eq!(asked(&mut alice, "/not/x").0, 200);
+    set_claims(&world, json!({ "department": "sre", "level": 5 }));
+    assert_eq!(post(&mut world.signed_in("alice")), 200);
+    for claims in [
+        json!({}),
+        json!({ "department": ["ops"] }),
+        json!({ "department": 5 }),
+        json!({ "department": { "ops": true } }),
+        json!({ "department": "o".repeat(9000) }),
+    ] {
+        set_claims(&world, claims.clone());
+        let mut alice = world.signed_in("alice");
+        for path in ["/ops/x", "/not/x"] {
+            assert!(
+                is(&asked(&mut alice, path), 403, "access_denied"),
+                "{path} {claims}"
+            );
+        }
+    }
+    // A rule that is younger than the session asks for a sign-in that tells what it wants to know.
+    let younger = "routes: [{ access: { when: 'claims.team == \"red\"' } }]";
+    set_claims(&world, json!({ "team": "red" }));
+    reload(&world, younger);
+    let page = alice.visit(&format!("{PUBLIC}/x"));
+    assert_eq!(page.answer.status, 200, "{}", page.answer.text());
+}

@@ -12,7 +12,9 @@ use crate::config::tree::Path;
 use crate::config::written::ConfigFile;
 use crate::config::written::route::{AccessWord, AccessWritten, ConditionWritten};
 use crate::config::written::scalar::{ScalarWritten, ScalarsWritten};
-use crate::gate::access::{Access, ClaimRule, Condition, EmailPattern, EmailRule, Named, Scalar};
+use crate::gate::access::{
+    Access, ClaimRule, Condition, EmailPattern, EmailRule, Expression, Inputs, Named, Scalar,
+};
 use crate::gate::client_certificate::CertificatePattern;
 use crate::oidc::claim_path::ClaimPath;
 
@@ -96,7 +98,7 @@ pub(super) fn of_route(
     let person = ConditionWritten {
         client_certificate: None,
         signed_in: None,
-        ..condition.clone()
+        ..(**condition).clone()
     };
     let patterns = certificates(list, &path.key("client_certificate"), findings);
     let access = match (says_something(&person), condition.signed_in) {
@@ -202,6 +204,11 @@ pub(super) fn condition(
             let here = path.key("addresses");
             networks(list, &here, findings)
         }),
+        when: written
+            .when
+            .as_ref()
+            .and_then(|text| expression(text, &path.key("when"), vouching, findings))
+            .map(Box::new),
         any: written.any.as_ref().map(|list| {
             let here = path.key("any");
             warn_of_nobody(list, &here, findings);
@@ -214,6 +221,43 @@ pub(super) fn condition(
             let here = path.key("deny");
             Box::new(condition(one, &here, vouching, findings))
         }),
+    }
+}
+
+/// Where there are several providers, one's word is not another's: an expression about a person says whose
+/// people it means.
+fn expression(
+    text: &str,
+    here: &Path,
+    vouching: Vouching<'_>,
+    findings: &mut Findings<'_>,
+) -> Option<Expression> {
+    let inputs = match vouching {
+        Vouching::Of(_) => Inputs::Person,
+        Vouching::Only | Vouching::OneOf(_) => Inputs::Request,
+    };
+    match Expression::parse(text, inputs) {
+        Ok(expression) => {
+            if let Vouching::OneOf(providers) = vouching
+                && !expression.says_whose()
+            {
+                let first = providers.first().map_or("ID", String::as_str);
+                findings.fault(
+                    here,
+                    "with several providers, it must say whose word this is",
+                    format!("write `user.provider == \"{first}\" && (...)`"),
+                );
+            }
+            Some(expression)
+        }
+        Err(error) => {
+            findings.fault(
+                here,
+                error.to_string(),
+                "docs/POLICY.md says what an expression may hold",
+            );
+            None
+        }
     }
 }
 
@@ -230,7 +274,7 @@ fn says_something(written: &ConditionWritten) -> bool {
         acr,
         max_age,
         addresses,
-        when: _,
+        when,
         any,
         deny,
     } = written;
@@ -241,6 +285,7 @@ fn says_something(written: &ConditionWritten) -> bool {
         || acr.is_some()
         || max_age.is_some()
         || addresses.is_some()
+        || when.is_some()
         || any.is_some()
         || deny.is_some()
 }

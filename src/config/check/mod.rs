@@ -113,8 +113,10 @@ fn keep_claims(providers: &mut [ProviderSettings], routes: &[Route]) {
             }
         };
         for route in routes {
-            if let Access::When(condition) = &route.access {
-                condition.for_each_claim(&provider.id, &mut keep);
+            for access in [Some(&route.access), route.tried_access.as_ref()] {
+                if let Some(Access::When(condition)) = access {
+                    condition.for_each_claim(&provider.id, &mut keep);
+                }
             }
         }
         if let Admit::When(condition) = &provider.admit {

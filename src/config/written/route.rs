@@ -182,7 +182,7 @@ pub enum AccessWritten {
     /// One word.
     Word(AccessWord),
     /// A condition on who is signed in.
-    Condition(ConditionWritten),
+    Condition(Box<ConditionWritten>),
     /// What stands under this name in `access`.
     Named(String),
 }
@@ -224,8 +224,8 @@ pub struct ConditionWritten {
     pub max_age: Option<Span>,
     /// Comes from one of these networks, such as `10.0.0.0/8`; who comes from where is told by `trusted_proxies`. Only in a route's `access`.
     pub addresses: Option<Vec<String>>,
-    /// Not yet: an expression.
-    pub when: Option<Later>,
+    /// A condition in a strict subset of CEL; what has no value is not met. Default: nothing is asked.
+    pub when: Option<String>,
     /// At least one of these conditions.
     pub any: Option<Vec<Self>>,
     /// Not this condition. Where there is too little to judge it by, nobody passes.
@@ -246,7 +246,7 @@ impl<'de> ShortOrLong<'de> for AccessWritten {
     }
 
     fn mapping<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ConditionWritten::deserialize(deserializer).map(Self::Condition)
+        ConditionWritten::deserialize(deserializer).map(|one| Self::Condition(Box::new(one)))
     }
 }
 

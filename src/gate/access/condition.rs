@@ -3,12 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
+use http::Method;
 use ipnet::IpNet;
 
 use super::answer::{Answer, Missing, StepUp, Verdict};
 use super::claims::ClaimRule;
 use super::email::{self, EmailRule};
+use super::expression::Expression;
 use crate::base::clock::UnixTime;
+use crate::base::origin::Host;
 use crate::gate::client_address::ClientAddress;
 use crate::oidc::claim_path::ClaimPath;
 use crate::oidc::claims::{Groups, Identity};
@@ -34,6 +37,8 @@ pub struct Condition {
     pub max_age: Option<Duration>,
     /// Comes from an address in one of these networks.
     pub addresses: Option<Vec<IpNet>>,
+    /// This is true.
+    pub when: Option<Box<Expression>>,
     /// At least one of these conditions.
     pub any: Option<Vec<Self>>,
     /// Not this condition.
@@ -64,8 +69,20 @@ pub struct Applicant<'a> {
     pub auth_time: Option<UnixTime>,
     /// Where they ask from.
     pub client: Option<ClientAddress>,
+    /// What they ask for; nothing, where somebody signs in.
+    pub asked: Option<Asked<'a>>,
     /// When they ask.
     pub now: UnixTime,
+}
+
+/// What a request asks for, as far as expressions may look at it. Paths are not among it: they are matched
+/// by routes, under every reading.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The host.
+    pub host: &'a Host,
 }
 
 impl<'a> Applicant<'a> {
@@ -78,6 +95,7 @@ impl<'a> Applicant<'a> {
             acr: None,
             auth_time: None,
             client: None,
+            asked: None,
             now: UnixTime::from_seconds(0),
         }
     }
@@ -96,6 +114,9 @@ impl Condition {
             if from(rule.provider.as_deref(), provider) {
                 each(&rule.path);
             }
+        }
+        if let Some(expression) = &self.when {
+            expression.for_each_claim(each);
         }
         for one in self.any.iter().flatten().chain(self.deny.as_deref()) {
             one.for_each_claim(provider, each);
@@ -135,6 +156,7 @@ impl Condition {
             self.addresses
                 .as_deref()
                 .map(|networks| address(networks, applicant.client)),
+            self.when.as_ref().map(|one| one.judge(applicant)),
             any.map(|all| Answer::any(all.iter().map(|one| one.answer(applicant)))),
             deny.map(|condition| condition.answer(applicant).not()),
             self.acr.as_deref().map(|rules| acr(rules, applicant)),
@@ -222,6 +244,7 @@ impl fmt::Display for Condition {
                 list("acr", self.acr.as_deref()),
                 span.map(|span| format!("max_age {span}")),
                 list("addresses", self.addresses.as_deref()),
+                self.when.as_ref().map(|one| format!("when ({one})")),
                 list("any of", self.any.as_deref()),
                 self.deny.as_ref().map(|one| format!("not ({one})")),
             ]

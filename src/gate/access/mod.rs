@@ -5,6 +5,7 @@ mod answer;
 mod claims;
 mod condition;
 mod email;
+mod expression;
 mod trace;
 
 #[cfg(test)]
@@ -12,8 +13,9 @@ mod tests;
 
 pub use self::answer::{Missing, StepUp, Verdict};
 pub use self::claims::{ClaimRule, Scalar};
-pub use self::condition::{Applicant, Condition, Named};
+pub use self::condition::{Applicant, Asked, Condition, Named};
 pub use self::email::{EmailPattern, EmailRule};
+pub use self::expression::{Expression, ExpressionError, Inputs};
 pub use self::trace::Part;
 
 /// Who may pass a route.

@@ -4,6 +4,7 @@
 use super::answer::Verdict;
 use super::claims::ClaimRule;
 use super::condition::{Applicant, Condition};
+use super::expression::Expression;
 use crate::gate::client_address::ClientAddress;
 use crate::oidc::claims::{Groups, Verification};
 
@@ -38,6 +39,7 @@ impl Condition {
             acr,
             max_age,
             addresses,
+            when,
             any,
             deny,
         } = self.clone();
@@ -101,6 +103,11 @@ impl Condition {
                 or_none(found),
             );
         }
+        if let Some(expression) = when {
+            let found = told(&expression, applicant);
+            let when = Some(expression);
+            plain(Self { when, ..none() }, found);
+        }
         let mut nested = |word: &str, whole: Self, inner: &[Self]| {
             parts.push(Part {
                 depth,
@@ -130,6 +137,24 @@ fn claim(rule: &ClaimRule, applicant: &Applicant<'_>) -> String {
             .filter(|value| !value.is_null())
             .map(ToString::to_string),
     )
+}
+
+/// The claims that an expression asks for.
+fn told(expression: &Expression, applicant: &Applicant<'_>) -> String {
+    let mut all = Vec::new();
+    expression.for_each_claim(&mut |path| {
+        let found = applicant.identity.claims.get(path.as_str());
+        let found = found.filter(|value| !value.is_null());
+        let one = format!("{path} {}", or_none(found.map(ToString::to_string)));
+        if !all.contains(&one) {
+            all.push(one);
+        }
+    });
+    if all.is_empty() {
+        "no claim that it asks for".to_owned()
+    } else {
+        all.join(", ")
+    }
 }
 
 fn or_none(found: Option<String>) -> String {
