@@ -15,7 +15,7 @@ from measure import Row, pss_mib
 from programs import MISHAPS, Failure, Program, free_ports, note
 from proxies.apache import ApacheOidc
 from proxies.nginx import Nginx
-from proxies.sidegate import CLIENT_SECRET, NotOffered, Sidegate, dev_provider
+from proxies.sidegate import CLIENT_SECRET, NotOffered, Sidegate, dev_provider, fifty_routes
 from setting import Setting, certificate
 from user_agent import fetch, sign_in
 
@@ -100,6 +100,7 @@ class Contest:
             self.add_apache_sessions(ports)
         self.add_gate(gate)
         self.add_stores(ports)
+        self.add_policy(ports)
 
     def started(self, program):
         self.stack.callback(program.stop)
@@ -176,13 +177,25 @@ class Contest:
             issuer = self.provider(ports, f"http://127.0.0.1:{port}/oauth2/callback")
             gate = Sidegate(self.binary, issuer, next(ports), store=store, redis_port=redis_port)
             program = self.started(gate.start(self.setting, port))
-            url = self.url(port, "private")
-            cookie = sign_in(url, USER, PASSWORD)
-            # Of the same size as everybody's: what is left of it is the app's.
-            missing = len(self.headers["Cookie"]) - len(cookie) - len("; app=")
-            cookie += f"; app={'c' * missing}" if missing > 0 else ""
-            self.rows.append(Row(f"Sidegate, {store}", url, {**self.headers, "Cookie": cookie},
-                                 program, refusal=401))
+            self.add_signed_in(f"Sidegate, {store}", program)
+
+    def add_policy(self, ports):
+        """A row in which what is asked for falls under the last but one of fifty routes."""
+        if not self.binary or not self.table.has_policy:
+            return
+        port = next(ports)
+        issuer = self.provider(ports, f"http://127.0.0.1:{port}/oauth2/callback")
+        gate = Sidegate(self.binary, issuer, next(ports), routes=fifty_routes())
+        self.add_signed_in("Sidegate, policy", self.started(gate.start(self.setting, port)))
+
+    def add_signed_in(self, name, program):
+        """A row of a gate at which somebody signs in first."""
+        url = self.url(program.port, "private")
+        cookie = sign_in(url, USER, PASSWORD)
+        # Of the same size as everybody's: what is left of it is the app's.
+        missing = len(self.headers["Cookie"]) - len(cookie) - len("; app=")
+        cookie += f"; app={'c' * missing}" if missing > 0 else ""
+        self.rows.append(Row(name, url, {**self.headers, "Cookie": cookie}, program, refusal=401))
 
     def add_apache_sessions(self, ports):
         if self.table.kind != "load" or self.table.protocol != "http1":
@@ -192,13 +205,7 @@ class Contest:
             issuer = self.provider(ports, f"http://127.0.0.1:{port}/oauth2/callback")
             proxy = ApacheOidc(where, issuer, CLIENT_SECRET)
             program = self.started(proxy.start(self.setting, port))
-            url = self.url(port, "private")
-            cookie = sign_in(url, USER, PASSWORD)
-            # Of the same size as everybody's, so that reading it costs the same.
-            missing = len(self.headers["Cookie"]) - len(cookie) - len("; app=")
-            cookie += f"; app={'c' * missing}" if missing > 0 else ""
-            self.rows.append(Row(proxy.name, url, {**self.headers, "Cookie": cookie}, program,
-                                 refusal=401))
+            self.add_signed_in(proxy.name, program)
 
     def check(self, row):
         """The row is the real thing: it answers in full, and refuses where it must."""

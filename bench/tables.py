@@ -17,6 +17,8 @@ class Table:
     is_handshake: bool = False
     # Whether Sidegate has a row for each place where it can keep sessions.
     has_stores: bool = False
+    # Whether Sidegate has a row with many rules.
+    has_policy: bool = False
     # "load": requests as fast as they are answered; "idle" and "websockets": connections that rest.
     kind: str = "load"
 
@@ -49,6 +51,8 @@ TABLES = (
           protocol="h2"),
     Table("stores", "1 KiB, 64 connections, HTTP/1.1, one core, by where sessions are kept",
           has_stores=True),
+    Table("policy", "1 KiB, 64 connections, HTTP/1.1, one core, by fifty rules with an expression",
+          has_policy=True),
     Table("idle", "Idle connections, HTTP/1.1", connections=9000, kind="idle"),
     Table("websockets", "Idle WebSockets", connections=4500, kind="websockets"),
 )

@@ -26,18 +26,42 @@ def dev_provider(binary, port, callback, folder, cores=None):
                    cores=cores).wait_until_listening()
 
 
+ROUTES = """routes:
+  - match:
+      path: /public/**
+    access: public
+  - access: signed_in
+"""
+
+
+def fifty_routes():
+    """Fifty routes with rules of their own; what is measured falls under the last but one."""
+    routes = ["routes:"]
+    routes += [f"  - {{ match: {{ path: /team{number}/*/files/** }}, access: {{ groups: [team{number}], "
+               f"deny: {{ groups: [left{number}] }} }} }}" for number in range(48)]
+    when = ('request.method in ["GET", "HEAD"] && user.email.contains("@") && '
+            '!user.groups.exists(g, g.startsWith("left-"))')
+    routes += [f"  - {{ match: {{ path: /private/** }}, access: {{ when: '{when}' }} }}",
+               "  - access: signed_in", ""]
+    return "\n".join(routes)
+
+
 class Sidegate:
     """One route that anybody may use; the rest is for people who are signed in."""
 
     name = "sidegate"
     protocols = ALL_PROTOCOLS
 
-    def __init__(self, binary, issuer, probes_port, under=(), store="cookie", redis_port=None):
+    def __init__(self, binary, issuer, probes_port, under=(), store="cookie", redis_port=None,
+                 routes=None):
         """`under` is what the binary runs under, such as a profiler and its arguments."""
         self.binary, self.issuer, self.probes_port = binary, issuer, probes_port
         self.under, self.store, self.redis_port = under, store, redis_port
+        self.routes = routes or ROUTES
         if store != "cookie":
             self.name = f"sidegate-{store}"
+        if routes:
+            self.name = "sidegate-policy"
 
     def path(self):
         return self.binary
@@ -93,12 +117,7 @@ session:
     - file: {key}
 {store}upstreams:
   app: http://127.0.0.1:{setting.upstream_port}
-routes:
-  - match:
-      path: /public/**
-    access: public
-  - access: signed_in
-limits:
+{self.routes}limits:
   header_timeout: {LONG_S}s
   keep_alive_idle: {LONG_S}s
   connections: {CONNECTIONS // 2}

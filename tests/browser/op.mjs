@@ -79,6 +79,13 @@ async function toTheGate(url, { method, headers, body }) {
 
 const policy = interactionPolicy.base();
 policy.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0);
+// Who asks for a second factor gets it, or the person is asked (`acr_values` alone is but a wish).
+policy.get('login').checks.add(
+  new interactionPolicy.Check('acr_wanted', 'another authentication context is wanted', ({ oidc }) => {
+    const wanted = oidc.params.acr_values?.split(' ');
+    return Boolean(wanted) && !wanted.includes(oidc.session.acr);
+  }),
+);
 
 const provider = new Provider(issuer, {
   cookies: { keys: [randomBytes(32).toString('base64url')] },
@@ -97,6 +104,7 @@ const provider = new Provider(issuer, {
     client('sidegate-post', 'client_secret_post', { id_token_signed_response_alg: 'ES256' }),
     client('sidegate-public', 'none'),
   ],
+  acrValues: ['pwd', 'mfa'],
   scopes: ['openid', 'offline_access', 'profile', 'email', 'groups'],
   claims: {
     openid: ['sub'],
@@ -216,11 +224,12 @@ async function control(pathname, req) {
 const page = (title, body) =>
   `<!doctype html><html lang="en"><meta charset="utf-8"><title>${title}</title><h1>${title}</h1>${body}`;
 
-const loginPage = (prompt) =>
+const loginPage = (prompt, wantsCode) =>
   page(
     prompt === 'select_account' ? 'Which account?' : 'Sign in',
     `<form method="post"><label>User <input name="login" autofocus></label>
-     <label>Password <input name="password" type="password"></label><button>Sign in</button></form>`,
+     <label>Password <input name="password" type="password"></label>
+     ${wantsCode ? '<label>Code <input name="code"></label>' : ''}<button>Sign in</button></form>`,
   );
 
 const textOf = async (req) => {
@@ -230,16 +239,18 @@ const textOf = async (req) => {
 };
 
 async function interaction(req, res) {
-  const { prompt } = await provider.interactionDetails(req, res);
+  const { prompt, params } = await provider.interactionDetails(req, res);
+  const wantsCode = params.acr_values?.split(' ').includes('mfa');
   res.setHeader('content-type', 'text/html; charset=utf-8');
-  if (req.method === 'GET') return res.end(loginPage(prompt.name));
-  const accountId = new URLSearchParams(await textOf(req)).get('login');
+  if (req.method === 'GET') return res.end(loginPage(prompt.name, wantsCode));
+  const form = new URLSearchParams(await textOf(req));
+  const accountId = form.get('login');
   if (!accounts.has(accountId)) return res.writeHead(403).end(loginPage(prompt.name));
   note('login', { accountId });
   return provider.interactionFinished(
     req,
     res,
-    { login: { accountId }, ...(prompt.name === 'select_account' ? { select_account: {} } : {}) },
+    { login: { accountId, acr: form.get('code') ? 'mfa' : 'pwd' }, ...(prompt.name === 'select_account' ? { select_account: {} } : {}) },
     { mergeWithLastSubmission: false },
   );
 }

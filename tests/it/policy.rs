@@ -1,5 +1,8 @@
 //! Who may pass, by what the provider says of a person, where they come from, and how they signed in.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -7,6 +10,7 @@ use sidegate::demo::provider::Endpoint;
 
 use crate::support::browser::Browser;
 use crate::support::instance::{PUBLIC, World, yaml};
+use crate::support::upstream::Upstream;
 
 /// A world in which `claims` are told of alice, with these routes.
 fn world(claims: Value, routes: &str) -> World {
@@ -317,4 +321,85 @@ fn an_expression_opens_a_route_and_what_it_cannot_judge_does_not() {
     reload(&world, younger);
     let page = alice.visit(&format!("{PUBLIC}/x"));
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
+}
+
+/// An app that wants a sign-in of its own liking as often as `times` says, and then is content.
+fn demanding(challenge: &'static str, times: usize) -> (World, Arc<AtomicUsize>) {
+    let left = Arc::new(AtomicUsize::new(times));
+    let count = Arc::clone(&left);
+    let app = Upstream::answering(move |_| {
+        let take = |left: usize| left.checked_sub(1);
+        if count.fetch_update(SeqCst, SeqCst, take).is_ok() {
+            let head = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 7\r\nWWW-Authenticate: ";
+            return format!("{head}{challenge}\r\n\r\nnot yet").into_bytes();
+        }
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhere".to_vec()
+    });
+    (World::before(app, ""), left)
+}
+
+const WANTS_MFA: &str =
+    "Bearer error=\"insufficient_user_authentication\", acr_values=\"mfa\", max_age=\"60\"";
+
+// RFC 9470: the app itself says that it wants a stronger sign-in; a person is led through one, a program
+// reads what the app says.
+#[test]
+fn an_app_that_asks_for_a_stronger_sign_in_gets_one() {
+    let (world, left) = demanding(WANTS_MFA, 0);
+    let mut alice = world.signed_in("alice");
+    left.store(1, SeqCst);
+    let program = alice.fetch("GET", &format!("{PUBLIC}/vault"), "");
+    assert_eq!((program.status, program.text().as_str()), (401, "not yet"));
+    assert_eq!(program.field("www-authenticate"), Some(WANTS_MFA));
+    left.store(1, SeqCst);
+    let form = alice.visit(&format!("{PUBLIC}/vault?y=1"));
+    let asked_for = world.provider.hits_of(Endpoint::Authorize);
+    let last = asked_for.last().unwrap();
+    assert_eq!(last.query.value("acr_values"), Some("mfa"));
+    assert_eq!(last.query.value("max_age"), Some("60"));
+    let page = alice.sign_in(&form, "alice");
+    assert_eq!(
+        (page.answer.text().as_str(), page.url.as_str()),
+        ("here", "https://gate.test/vault?y=1")
+    );
+}
+
+// An app that is never content sends nobody in circles: its own answer is shown then.
+#[test]
+fn an_app_that_is_never_content_is_asked_once_a_minute() {
+    let (world, left) = demanding(WANTS_MFA, 0);
+    let mut alice = world.signed_in("alice");
+    left.store(usize::MAX, SeqCst);
+    let before = world.provider.hits_of(Endpoint::Authorize).len();
+    let form = alice.visit(&format!("{PUBLIC}/vault"));
+    let page = alice.sign_in(&form, "alice");
+    assert_eq!(
+        (page.answer.status, page.answer.text().as_str()),
+        (401, "not yet")
+    );
+    assert_eq!(alice.visit(&format!("{PUBLIC}/vault")).answer.status, 401);
+    assert_eq!(
+        world.provider.hits_of(Endpoint::Authorize).len(),
+        before + 1
+    );
+}
+
+// What an app says on a public route is about nobody who is signed in, and other challenges are its own.
+#[test]
+fn other_challenges_of_an_app_are_its_own_business() {
+    for (challenge, routes) in [
+        ("Bearer error=\"invalid_token\", acr_values=\"mfa\"", ""),
+        ("Basic realm=\"insufficient_user_authentication\"", ""),
+        (WANTS_MFA, "routes: [{ access: public }]"),
+    ] {
+        let (world, left) = demanding(challenge, 0);
+        let mut alice = world.signed_in("alice");
+        if !routes.is_empty() {
+            reload(&world, routes);
+        }
+        left.store(usize::MAX, SeqCst);
+        let page = alice.visit(&format!("{PUBLIC}/vault"));
+        assert_eq!(page.answer.status, 401, "{challenge}");
+        assert_eq!(page.answer.field("www-authenticate"), Some(challenge));
+    }
 }

@@ -2,20 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use http::Response;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::outcome::{Outcome, Told};
 use super::{Equipped, Worker};
-use crate::app::endpoint::Visit;
+use crate::app::endpoint::{Visit, login};
 use crate::app::reply::Reply;
 use crate::app::respond::{self, Fault};
 use crate::app::seen::Seen;
 use crate::app::streams;
+use crate::base::return_to::ReturnTo;
+use crate::gate::access::StepUp;
 use crate::gate::decision::{Admission, Permit, Upkeep};
-use crate::gate::facts::Upgrade;
+use crate::gate::facts::{Asker, Upgrade};
 use crate::gate::routes::Route;
+use crate::oidc::authorization::LoginParameters;
 use crate::proxy::TunnelEnd;
 use crate::proxy::head::make_private;
 use crate::session::cookie::SessionCookie;
@@ -62,6 +65,20 @@ impl Worker {
         let asked = Instant::now();
         match upstream.forward(permit, body, tunnel).await {
             Ok(mut response) => {
+                if let Some((page, wanted)) = step_up_wanted(&response, &told, visit, seen) {
+                    Box::pin(visit.first_answers()).await;
+                    let reply = login::step_up(&page, &wanted, visit);
+                    let outcome = self.respond(equipped, reply, seen.form(), reference);
+                    let (fault, upstream) = (outcome.told.fault, Some(asked.elapsed()));
+                    return Outcome {
+                        response: outcome.response,
+                        told: Told {
+                            fault,
+                            upstream,
+                            ..told
+                        },
+                    };
+                }
                 if told.session.is_some() {
                     make_private(response.headers_mut());
                 }
@@ -136,6 +153,27 @@ impl Worker {
             }
         }
     }
+}
+
+/// What the app wants of a sign-in, where a person opens a page of it that it does not show for want of one
+/// (RFC 9470); but not right after such a sign-in, and nothing that no provider can be asked for.
+fn step_up_wanted(
+    response: &Response<Body>,
+    told: &Told,
+    visit: &Visit<'_>,
+    seen: &Seen,
+) -> Option<(ReturnTo, StepUp)> {
+    if response.status() != StatusCode::UNAUTHORIZED || seen.asker != Some(Asker::Navigation) {
+        return None;
+    }
+    let session = told.session.as_ref()?;
+    let challenges = response.headers().get_all(WWW_AUTHENTICATE).iter();
+    let mut wanted = challenges.filter_map(|one| StepUp::of_challenge(one.to_str().ok()?));
+    let wanted = wanted.next()?;
+    let can_be_asked = LoginParameters::default().step_up(&wanted.acr).is_ok();
+    let has_just = session.has_just_stepped_up(&wanted.acr, visit.now);
+    let page = seen.page(visit.generation)?;
+    (can_be_asked && !has_just).then_some((page, wanted))
 }
 
 /// An answer that may go on for ever.

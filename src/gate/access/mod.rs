@@ -2,6 +2,7 @@
 //! the rule's is not met, also where the rule stands in a `deny`.
 
 mod answer;
+mod challenge;
 mod claims;
 mod condition;
 mod email;

@@ -6,6 +6,8 @@ import { once } from 'node:events';
 export class Recorder {
   // Everything that changes something, as `METHOD PATH BODY`, and each `WEBSOCKET PATH`.
   changes = [];
+  // What it answers to everybody instead, where there is something: `{ status, headers }`.
+  refuses;
 
   // `pages` is HTML by path.
   constructor(pages = {}) {
@@ -19,6 +21,10 @@ export class Recorder {
       const { pathname } = new URL(request.url, 'http://app');
       if (request.method !== 'GET') {
         this.changes.push(`${request.method} ${pathname} ${Buffer.concat(chunks)}`);
+      }
+      if (this.refuses) {
+        response.writeHead(this.refuses.status, this.refuses.headers);
+        return response.end('<!doctype html><title>an app</title><h1>Refused</h1>');
       }
       response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' });
       response.end(`<!doctype html><title>an app</title>${this.pages[pathname] ?? '<h1>Done</h1>'}`);
